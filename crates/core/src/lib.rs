@@ -1,0 +1,17 @@
+//! The heart of Tollgate: ids, envelopes, states, the pure decisions, the ledger's formats, and the ports.
+//!
+//! Nothing here does I/O, reads the clock or makes randomness: state and input go in, commands and effects come
+//! out as data. That is what makes replay, simulation and recomputable receipts possible.
+
+pub mod attempt;
+pub mod canon;
+pub mod event;
+pub mod hash;
+pub mod id;
+pub mod plan;
+pub mod ports;
+pub mod route;
+pub mod scope;
+pub mod spec;
+pub mod time;
+pub mod verdict;
