@@ -8,6 +8,7 @@ pub mod canon;
 pub mod event;
 pub mod hash;
 pub mod id;
+pub mod ledger;
 pub mod plan;
 pub mod ports;
 pub mod route;
