@@ -147,6 +147,6 @@ mod tests {
     #[test]
     fn known_commitment() {
         let c = Commitments::new([0; 32]);
-        insta::assert_snapshot!(c.commit("args", b"{}"), @"");
+        insta::assert_snapshot!(c.commit("args", b"{}"), @"91d5f017d377e22668ee6cd30df9e21a02563b30995e0054934f72a45dc47295");
     }
 }

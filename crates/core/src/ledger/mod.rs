@@ -5,13 +5,16 @@
 
 mod checkpoint;
 mod commit;
+mod export;
 mod kinds;
 mod leaf;
 mod merkle;
 mod proof;
+mod verify;
 
 pub use checkpoint::{CHECKPOINT_DOMAIN, Checkpoint, CheckpointError, PublicKey, SignatureHex, SignedCheckpoint, key_id};
 pub use commit::{Commitments, Opened, Opening, SALT_LEN};
+pub use export::{Consistency, EXPORT_FORMAT, ExportError, ExportWriter, Item, LINE_MAX, Manifest, SEAL_DOMAIN};
 pub use kinds::{
     ActionRef, Approval, ApprovalStep, AttemptEnd, Body, Change, Committed, Decided, Disposition, Erasure, Evidence, Field, Intent, Kind,
     Proof, Receipt, Refs, Resolution, Subject,
@@ -22,3 +25,4 @@ pub use proof::{
     HashSource, ProofError, RangeProof, consistency_proof, inclusion_proof, range_proof, root_at, subtree, verify_consistency,
     verify_inclusion,
 };
+pub use verify::{FailureKind, Recompute, RecomputedVerdict, Report, VerifyFailure, verify};
