@@ -1,6 +1,6 @@
 //! The policies of one bundle, compiled: validated, sliced per action, ready to decide. Must not know exports.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cedar_policy::{Authorizer, Entities, EntityUid, PolicySet, Schema};
@@ -17,7 +17,8 @@ use crate::judge::{Judged, judge};
 use crate::names::{EVALUATOR, Types};
 use crate::shape::{Field, of_input};
 use crate::sources::{self, LoadedSet};
-use crate::{limits, request, schema, validate, walk};
+use crate::validate::World;
+use crate::{limits, request, schema, walk};
 
 /// The domain of [`Decision::determining_text`].
 const TEXT_DOMAIN: &str = "tollgate/determining-policies/v1";
@@ -58,16 +59,24 @@ impl Policies {
         operators: impl Iterator<Item = &'a str>,
     ) -> Result<Self, Vec<PolicyFault>> {
         let whole = |message: String| vec![PolicyFault::whole("policies", message, None)];
+        let of_tools = |message: String| vec![PolicyFault::whole("tools", message, None)];
         let mut sources = sources.to_vec();
         sources.sort_by(|a, b| a.path.cmp(&b.path));
         let types = Types::new().map_err(whole)?;
-        let generated = schema::generate(tools).map_err(whole)?;
-        limits::check(&generated.json, "the schema of the tools", limits::SCHEMA_NODES, limits::SCHEMA_BYTES).map_err(whole)?;
-        let cedar = Schema::from_json_value(generated.json.clone()).map_err(|e| whole(format!("the tools have no schema: {e}")))?;
+        let generated = schema::generate(tools).map_err(of_tools)?;
+        limits::check(&generated.json, "the schema of the tools", limits::SCHEMA_NODES, limits::SCHEMA_BYTES).map_err(of_tools)?;
+        let cedar = Schema::from_json_value(generated.json.clone()).map_err(|e| of_tools(format!("they have no schema: {e}")))?;
         let loaded = sources::load(&sources).map_err(sorted)?;
         let all = policy_set(loaded.values().map(|l| &l.policy)).map_err(whole)?;
-        let operators: BTreeSet<&str> = operators.collect();
-        let findings = validate::validate(&sources, &loaded, &all, cedar, &operators, &types);
+        let names = generated.hierarchy.actions.iter().flat_map(|(action, groups)| groups.iter().chain([action]));
+        let world = World {
+            sources: &sources,
+            operators: operators.collect(),
+            actions: names.map(String::as_str).collect(),
+            unmapped: &generated.unmapped,
+            types: &types,
+        };
+        let findings = world.validate(&loaded, &all, cedar);
         if !findings.faults.is_empty() {
             return Err(findings.faults);
         }

@@ -33,6 +33,9 @@ mod sources;
 mod validate;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use engine::Policies;
 pub use fault::PolicyFault;
 pub use names::EVALUATOR;

@@ -14,7 +14,7 @@ pub(crate) const POLICIES: usize = 20_000;
 pub(crate) const NESTING: usize = 32;
 /// Most operators in one policy. They nest without brackets (`a && b && c`), and the evaluator gives up by the stack
 /// that happens to be left: bounded here, its answer is a function of its input on every thread.
-pub(crate) const OPERATORS: usize = 500;
+pub(crate) const OPERATORS: usize = 200;
 /// Deepest nesting of a request or a schema, as JSON.
 pub(crate) const JSON_DEPTH: usize = 64;
 /// Most values in a request.

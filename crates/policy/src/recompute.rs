@@ -115,7 +115,7 @@ impl Recomputer {
                     )));
                 }
                 let request = build(recorded.principal, recorded.action, recorded.resource, recorded.context, Some(&self.schema))
-                    .map_err(RecomputeError::Request)?;
+                    .map_err(|e| RecomputeError::Request(clip(&e)))?;
                 judge(&self.authorizer, &request, &self.policies, &self.entities, &self.loaded)
             }
         };

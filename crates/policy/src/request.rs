@@ -113,7 +113,12 @@ fn uid(map: &Map<String, Value>, name: &str) -> Result<EntityUid, String> {
 
 /// The beginning of a stranger's text, safe to print.
 pub(crate) fn clip(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
+    let safe = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let mut clipped: String = text.chars().take(160).map(safe).collect();
+    if clipped.len() < text.len() {
+        clipped.push('…');
+    }
+    clipped
 }
 
 #[cfg(test)]

@@ -126,12 +126,12 @@ mod tests {
     fn nesting_and_operators_are_bounded_per_statement() {
         let deep = format!("permit{};", "(".repeat(33));
         assert_eq!(statements(&deep).unwrap_err().message, "brackets are nested deeper than 32 levels");
-        let long = format!("permit {};", vec!["a"; 502].join(" && "));
+        let long = format!("permit {};", vec!["a"; 203].join(" && "));
         assert_eq!(
             statements(&format!("x; {long}")).unwrap_err(),
-            ScanFault { at: 3, message: "this policy has more than 500 operators: split it".to_owned() }
+            ScanFault { at: 3, message: "this policy has more than 200 operators: split it".to_owned() }
         );
-        let fine = format!("permit {};", vec!["a"; 500].join(" && "));
+        let fine = format!("permit {};", vec!["a"; 200].join(" && "));
         assert_eq!(statements(&fine.repeat(3)).unwrap().len(), 3);
     }
 }

@@ -227,7 +227,15 @@ mod tests {
             },
         }));
         assert_eq!(unmapped, Vec::new());
-        insta::assert_snapshot!(record_type(&fields)["attributes"].as_object().unwrap().iter().map(|(k, v)| format!("{k}: {v}\n")).collect::<String>(), @"");
+        insta::assert_snapshot!(record_type(&fields)["attributes"].as_object().unwrap().iter().map(|(k, v)| format!("{k}: {v}\n")).collect::<String>(), @r#"
+        b: {"type":"Boolean","required":false}
+        d: {"type":"Extension","name":"decimal","required":false}
+        i: {"type":"Long","required":false}
+        n: {"type":"String","required":false}
+        r: {"type":"Record","attributes":{"x":{"type":"String"}}}
+        s: {"type":"String"}
+        set: {"type":"Set","element":{"type":"Long"},"required":false}
+        "#);
     }
 
     #[test]
@@ -243,7 +251,25 @@ mod tests {
                 "lines": {"type": "array", "items": {"type": "object", "additionalProperties": false, "properties": {"sku": {"type": "string"}, "meta": {"type": "object"}}}},
                 "either": {"type": "object", "additionalProperties": false, "properties": {"a": {"type": "string"}}, "anyOf": [{"required": ["a"]}]},
             },
-        })).join("\n"), @"");
+        })).join("\n"), @r#"
+        args.any: has no schema
+        args.untyped: has no `type`
+        args.choice: is a union (`oneOf`)
+        args.ref: uses `$ref`
+        args.ref_typed: uses `$ref`
+        args.union: is a union of `string` and `integer`
+        args.nil: is always null
+        args.odd: has the unknown type `text`
+        args.free: is a free-form object: declare its `properties`
+        args.dict: is a free-form object: declare its `properties`
+        args.tuple: is a tuple: Cedar's sets hold one type
+        args.bare: is an array without `items`
+        args.mixed: its items cannot be mapped: an item is a union of `string` and `integer`
+        args.__extn: has a name that Cedar reserves
+        args.lines[].meta: is a free-form object: declare its `properties`
+        args.either.*: properties declared inside `anyOf` are not seen
+        args.*: accepts further properties: say `additionalProperties: false`
+        "#);
     }
 
     #[test]

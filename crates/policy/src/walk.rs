@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn integers_fit_exactly_or_not_at_all() {
-        for (value, want) in [(json!(5.0), 5), (json!(-3), -3), (json!(1_i64 << 53), 1 << 53), (json!(9_007_199_254_740_992.0), 1 << 53)] {
+        for (value, want) in
+            [(json!(5.0), 5), (json!(-3), -3), (json!(1_i64 << 53), 1_i64 << 53), (json!(9_007_199_254_740_992.0), 1 << 53)]
+        {
             assert_eq!(one("integer", value).unwrap(), json!(want));
         }
         for value in [json!((1_i64 << 53) + 1), json!(i64::MIN), json!(u64::MAX), json!(1e18), json!(1e300)] {
