@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads the clock or makes randomness: state and input go in, commands and effects come
 //! out as data. That is what makes replay, simulation and recomputable receipts possible.
 
+pub mod action;
 pub mod attempt;
 pub mod canon;
 pub mod event;
@@ -12,6 +13,7 @@ pub mod ledger;
 pub mod plan;
 pub mod ports;
 pub mod route;
+pub mod run;
 pub mod scope;
 pub mod spec;
 pub mod time;
