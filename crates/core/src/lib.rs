@@ -7,6 +7,7 @@ pub mod action;
 pub mod attempt;
 pub mod canon;
 pub mod event;
+pub mod gate;
 pub mod hash;
 pub mod id;
 pub mod ledger;

@@ -23,6 +23,10 @@ pub struct ActionValue {
 pub struct ProposedAction {
     /// Full name of the tool, capabilities already resolved.
     pub tool: String,
+    /// The capability that was asked for, where one was: it stands for the tool in the key's fingerprint, so that a swapped
+    /// connector does not repeat effects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capability: Option<String>,
     /// Arguments.
     pub args: Value,
     /// Entity whose lane a write takes.
