@@ -1,15 +1,26 @@
 //! The ports: what the core asks of the outside, as traits and their command types.
 
 mod clock;
+mod effects;
+mod events;
+mod exec;
 mod operators;
 mod policy;
+mod store;
 mod tools;
 mod vault;
 mod webhooks;
 
 pub use clock::{Clock, Entropy, IdSource};
+pub use effects::{
+    ActionRecord, Answered, ApprovalEnd, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, CloseAttempt, Defer, Disposal,
+    Dispose, Disposed, Effects, KeyChange, KeyClaim, NewAction, OpenAttempt, PlanOutcome, ReasonRecord, Resolve, StorePlan, SubmitAction, Submitted,
+};
+pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
+pub use exec::DurableExec;
 pub use operators::Reasoner;
 pub use policy::PolicyEngine;
+pub use store::{Claimed, ConfigRev, Lease, NewEntry, Step, StoreError};
 pub use tools::{CallRequest, RenderError, Rendered, ToolCaller, VerifyAnswer};
 pub use vault::{Sealed, Sealer, SecretCiphertext, SecretLease, SecretSource, SubjectKeyRow, VaultError, sealed_key_id};
 pub use webhooks::{VerifiedWebhook, WebhookError, WebhookVerifier};

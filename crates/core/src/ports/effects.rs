@@ -1,0 +1,504 @@
+//! Effects: plans, keys, lanes, intents, approvals, dispositions. Always our own SQL.
+//!
+//! Every command is one transaction. Each names what it expects; if that does not hold, nothing is written and the answer says
+//! what was found, so that the caller decides again in pure code.
+
+use crate::action::ActionState;
+use crate::attempt::{AttemptResult, Attempts};
+use crate::event::Event;
+use crate::gate::KeyLook;
+use crate::hash::Digest;
+use crate::id::{ActionId, ApprovalId, EntryId, EventId, PlanId, RunId, SessionId};
+use crate::ledger::{Disposition, SALT_LEN};
+use crate::plan::{ProposalError, ProposedAction};
+use crate::run::RunState;
+use crate::scope::Scope;
+use crate::spec::{OnUnknown, Ordering};
+use crate::time::Timestamp;
+use crate::verdict::Principal;
+
+use super::{BoxFuture, Claimed, ConfigRev, Dedupe, Lease, NewEntry, StoreError};
+
+/// An action about to be stored with its plan.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NewAction {
+    /// Its id.
+    pub id: ActionId,
+    /// What was proposed.
+    pub proposal: ProposedAction,
+    /// The salt of its commitments.
+    pub salt: [u8; SALT_LEN],
+    /// Its lane, if it writes.
+    pub lane: Option<Digest>,
+    /// Its effect key and the fingerprint, if it writes.
+    pub key: Option<KeyClaim>,
+}
+
+/// An effect key as an action claims it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyClaim {
+    /// The row's name.
+    pub key: Digest,
+    /// What it stands for.
+    pub fingerprint: Digest,
+}
+
+/// What came of asking an operator.
+#[derive(Clone, PartialEq, Debug)]
+pub enum PlanOutcome {
+    /// A plan to carry out.
+    Proposed(Vec<NewAction>),
+    /// A plan of a draft operator: kept, not carried out.
+    Draft(Vec<NewAction>),
+    /// Nothing to do.
+    Nothing,
+    /// It could not propose.
+    Failed(ProposalError),
+}
+
+/// Stores a plan, once per (event, operator, offering).
+#[derive(Clone, PartialEq, Debug)]
+pub struct StorePlan {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The run.
+    pub run: RunId,
+    /// The claim on its reasoning step.
+    pub lease: Lease,
+    /// The plan.
+    pub plan: PlanId,
+    /// When it was proposed.
+    pub at: Timestamp,
+    /// What it says.
+    pub outcome: PlanOutcome,
+    /// Tickets at once, in event order.
+    pub ordering: Ordering,
+    /// Take the first callable actions for this session.
+    pub claim: Option<SessionId>,
+}
+
+/// A direct action: run, plan and action in one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SubmitAction {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The request's idempotency.
+    pub dedupe: Option<Dedupe>,
+    /// The new run.
+    pub run: RunId,
+    /// The new plan.
+    pub plan: PlanId,
+    /// The bundle it is pinned to.
+    pub bundle: Digest,
+    /// Who asks.
+    pub principal: Principal,
+    /// The action.
+    pub action: NewAction,
+    /// When it came.
+    pub at: Timestamp,
+    /// Claim it for this session.
+    pub claim: Option<SessionId>,
+}
+
+/// What became of a direct action.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Submitted {
+    /// Stored; the claim, if one was asked for.
+    Stored(Option<Claimed>),
+    /// The same key and body came before: that action.
+    Repeated(ActionId),
+    /// The same key came with another body.
+    Conflict(ActionId),
+}
+
+/// Writes the intent. The call may be made only when this answers [`Begun::Intent`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct BeginAttempt {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The run.
+    pub run: RunId,
+    /// The action.
+    pub action: ActionId,
+    /// The claim.
+    pub lease: Lease,
+    /// Under which revision the verdict was computed.
+    pub rev: ConfigRev,
+    /// Counts up from 1.
+    pub attempt: u32,
+    /// Generation of the remote key.
+    pub generation: u32,
+    /// When the call is given up.
+    pub deadline_at: Timestamp,
+    /// The rendered request without secrets, as JSON.
+    pub rendered: Vec<u8>,
+    /// The approval that allows it, with the binding it must still have.
+    pub approval: Option<(ApprovalId, Digest)>,
+    /// The intent entry.
+    pub entry: NewEntry,
+}
+
+/// What became of the intent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Begun {
+    /// Durable: make the call.
+    Intent,
+    /// The key stopped it: consumed, held by another (the action now waits), or a conflict.
+    Key(KeyLook),
+    /// Another action is before it: it now waits in the lane.
+    LaneBusy,
+    /// The approval was not given, has another binding, or lapsed.
+    NotApproved,
+    /// A denial stands for this key and fingerprint.
+    Denied(EntryId),
+    /// The run is being cancelled.
+    Cancelled,
+}
+
+/// Closes an attempt that will be followed by another step of the same action.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CloseAttempt {
+    /// Counts up from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub result: AttemptResult,
+    /// The attempt entry.
+    pub entry: NewEntry,
+}
+
+/// Sets an action aside until a time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Defer {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The run.
+    pub run: RunId,
+    /// The action.
+    pub action: ActionId,
+    /// The claim.
+    pub lease: Lease,
+    /// The attempt that ended, if one did.
+    pub close: Option<CloseAttempt>,
+    /// `Backoff` or `Doubt`.
+    pub state: ActionState,
+    /// The counts from now on.
+    pub attempts: Attempts,
+    /// Generation from now on.
+    pub generation: u32,
+    /// Not before this.
+    pub until: Timestamp,
+}
+
+/// Who may dispose an action.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Authority {
+    /// The worker that holds it.
+    Lease(Lease),
+    /// It is parked in this state, and no worker holds it.
+    Parked(ActionState),
+    /// Its approval request, which this denial or expiry answers. Judged by the store's clock.
+    Approval(ApprovalId, ApprovalEnd),
+}
+
+/// How an approval request ends without a yes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ApprovalEnd {
+    /// A person said no.
+    Denied,
+    /// Nobody answered in time.
+    Expired,
+}
+
+/// What a disposition does to the effect key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyChange {
+    /// Nothing: it never had it.
+    None,
+    /// Consumed, for ever.
+    Consume,
+    /// Free for another.
+    Free,
+    /// In doubt until resolved.
+    Doubt,
+}
+
+/// How an action ends.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Disposal {
+    /// How.
+    pub disposition: Disposition,
+    /// Why, in a stable word.
+    pub reason: String,
+    /// For people.
+    pub detail: Option<String>,
+    /// The receipt.
+    pub receipt: NewEntry,
+    /// Further entries of the same transaction: approval steps.
+    pub entries: Vec<NewEntry>,
+    /// What the tool returned, as JSON.
+    pub output: Option<Vec<u8>>,
+    /// What happens to the key.
+    pub key: KeyChange,
+    /// Whether an `unknown` keeps the lane.
+    pub on_unknown: OnUnknown,
+}
+
+/// Disposes an action: attempt result, receipt, key, step, lane, next steps, in one transaction.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Dispose {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The run.
+    pub run: RunId,
+    /// The action.
+    pub action: ActionId,
+    /// By what right.
+    pub authority: Authority,
+    /// The attempt that ended with it.
+    pub close: Option<CloseAttempt>,
+    /// How it ends.
+    pub disposal: Disposal,
+    /// When.
+    pub at: Timestamp,
+    /// Ids for the receipts of skipped actions: as many as the plan has actions.
+    pub spare: Vec<EntryId>,
+    /// Take the next callable actions for this session.
+    pub claim: Option<SessionId>,
+}
+
+/// What followed a disposition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Disposed {
+    /// Steps that the given session holds now.
+    pub claimed: Vec<Claimed>,
+    /// Steps that others may claim now.
+    pub woken: u32,
+    /// How the run stands.
+    pub run: RunState,
+}
+
+/// Asks people. The action is parked; nothing holds a lane or a lease.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AskApproval {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The run.
+    pub run: RunId,
+    /// The action.
+    pub action: ActionId,
+    /// The claim.
+    pub lease: Lease,
+    /// The request.
+    pub approval: ApprovalId,
+    /// Every queue that must say yes.
+    pub queues: Vec<String>,
+    /// What the answer is bound to.
+    pub binding: Digest,
+    /// The exact bytes shown.
+    pub shown: Vec<u8>,
+    /// How long people have, from the store's now.
+    pub expires_in: std::time::Duration,
+    /// One `requested` entry per queue.
+    pub entries: Vec<NewEntry>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A yes of one queue.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Approve {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The request.
+    pub approval: ApprovalId,
+    /// The queue that answers.
+    pub queue: String,
+    /// Who.
+    pub by: String,
+    /// Digest of what they saw: must be the request's binding.
+    pub binding: Digest,
+    /// The `approved` entry.
+    pub entry: NewEntry,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What became of an answer: one compare-and-set wins, the loser is told which.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answered {
+    /// All queues said yes: the action goes on.
+    Approved,
+    /// Yes, and these queues are still open.
+    StillOpen(Vec<String>),
+    /// Lapsed, by the store's clock.
+    Expired,
+    /// Someone else answered first; how it ended.
+    AlreadyEnded(String),
+    /// What was seen is not what is asked.
+    WrongBinding,
+}
+
+/// A person's word on an `unknown`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resolve {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The action.
+    pub action: ActionId,
+    /// `true`: it happened.
+    pub applied: bool,
+    /// The resolution entry.
+    pub entry: NewEntry,
+    /// When.
+    pub at: Timestamp,
+    /// Ids for the receipts of skipped actions.
+    pub spare: Vec<EntryId>,
+}
+
+/// The open attempt of an action.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OpenAttempt {
+    /// Counts up from 1.
+    pub attempt: u32,
+    /// Its intent.
+    pub intent: EntryId,
+    /// The session that made it.
+    pub session: SessionId,
+}
+
+/// An approval request as the store keeps it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ApprovalRecord {
+    /// The request.
+    pub id: ApprovalId,
+    /// The action.
+    pub action: ActionId,
+    /// The run.
+    pub run: RunId,
+    /// `open`, `approved`, `denied`, `expired`, `withdrawn`.
+    pub status: String,
+    /// Every queue, and who said yes when.
+    pub queues: Vec<(String, Option<String>)>,
+    /// What the answer is bound to.
+    pub binding: Digest,
+    /// The exact bytes shown.
+    pub shown: Vec<u8>,
+    /// When it was asked.
+    pub created_at: Timestamp,
+    /// When it lapses.
+    pub expires_at: Timestamp,
+    /// The `approved` entries.
+    pub entries: Vec<EntryId>,
+}
+
+/// An action with all that deciding its next step needs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ActionRecord {
+    /// Its id.
+    pub id: ActionId,
+    /// Whose it is.
+    pub scope: Scope,
+    /// Its run.
+    pub run: RunId,
+    /// Its plan.
+    pub plan: PlanId,
+    /// The event that led to it.
+    pub event: Option<EventId>,
+    /// The subject of that event.
+    pub subject: Option<String>,
+    /// The bundle its run is pinned to.
+    pub bundle: Digest,
+    /// Who acts.
+    pub principal: Principal,
+    /// Its place in the plan.
+    pub seq: u32,
+    /// How many actions the plan has.
+    pub plan_len: u32,
+    /// What was proposed.
+    pub proposal: ProposedAction,
+    /// The salt of its commitments.
+    pub salt: [u8; SALT_LEN],
+    /// Its lane.
+    pub lane: Option<Digest>,
+    /// Its key.
+    pub key: Option<KeyClaim>,
+    /// Where it stands.
+    pub state: ActionState,
+    /// How it ended.
+    pub disposition: Option<Disposition>,
+    /// Why, in a stable word.
+    pub reason: Option<String>,
+    /// For people.
+    pub detail: Option<String>,
+    /// The disposition receipt.
+    pub receipt: Option<EntryId>,
+    /// What the tool returned, as JSON.
+    pub output: Option<Vec<u8>>,
+    /// Counts of its attempts.
+    pub attempts: Attempts,
+    /// Generation of the remote key.
+    pub generation: u32,
+    /// The rendered request of the last attempt.
+    pub rendered: Option<Vec<u8>>,
+    /// Intent and end of the last attempt.
+    pub last_intent: Option<EntryId>,
+    /// The last closed attempt's entry.
+    pub last_end: Option<EntryId>,
+    /// An intent that no result closed yet.
+    pub open: Option<OpenAttempt>,
+    /// Its latest approval request.
+    pub approval: Option<ApprovalId>,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A run's reasoning step with all that asking its operator needs.
+#[derive(Clone, Debug)]
+pub struct ReasonRecord {
+    /// The run.
+    pub run: RunId,
+    /// The operator.
+    pub operator: String,
+    /// The bundle it is pinned to.
+    pub bundle: Digest,
+    /// The event that is offered.
+    pub event: Event,
+    /// The offering.
+    pub offering: u64,
+}
+
+/// The effect protocol.
+pub trait Effects: Send + Sync {
+    /// Stores a plan.
+    fn store_plan(&self, command: StorePlan) -> BoxFuture<'_, Result<Disposed, StoreError>>;
+    /// Stores a direct action.
+    fn submit(&self, command: SubmitAction) -> BoxFuture<'_, Result<Submitted, StoreError>>;
+    /// Looks at an effect key for an action, and parks the action when another holds the key.
+    fn look_at_key(&self, scope: Scope, action: ActionId, lease: Lease) -> BoxFuture<'_, Result<KeyLook, StoreError>>;
+    /// Writes an intent.
+    fn begin(&self, command: BeginAttempt) -> BoxFuture<'_, Result<Begun, StoreError>>;
+    /// Sets an action aside.
+    fn defer(&self, command: Defer) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Disposes an action.
+    fn dispose(&self, command: Dispose) -> BoxFuture<'_, Result<Disposed, StoreError>>;
+    /// Asks people.
+    fn ask_approval(&self, command: AskApproval) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Takes a yes.
+    fn approve(&self, command: Approve) -> BoxFuture<'_, Result<Answered, StoreError>>;
+    /// Takes a person's word on an `unknown`.
+    fn resolve(&self, command: Resolve) -> BoxFuture<'_, Result<Disposed, StoreError>>;
+    /// Appends an entry that changes no execution state: late evidence, changes of policy and specs.
+    fn append(&self, scope: Scope, entry: NewEntry) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Marks a run as being cancelled; what waits is listed, to be disposed one by one.
+    fn cancel_run(&self, scope: Scope, run: RunId, at: Timestamp) -> BoxFuture<'_, Result<Vec<ActionId>, StoreError>>;
+    /// One action.
+    fn action(&self, scope: Scope, id: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>, StoreError>>;
+    /// One approval request.
+    fn approval(&self, scope: Scope, id: ApprovalId) -> BoxFuture<'_, Result<Option<ApprovalRecord>, StoreError>>;
+    /// Open requests that have lapsed by the store's clock.
+    fn lapsed_approvals(&self, limit: u32) -> BoxFuture<'_, Result<Vec<(Scope, ApprovalId)>, StoreError>>;
+    /// The receipt that consumed a key, with its action's output: what a duplicate returns.
+    fn consumed_output(&self, scope: Scope, by: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>, StoreError>>;
+}

@@ -1,0 +1,27 @@
+//! Durable execution: claims, leases, timers.
+
+use std::time::Duration;
+
+use crate::id::{RunId, SessionId};
+use crate::scope::Scope;
+use crate::time::Timestamp;
+
+use super::{BoxFuture, Claimed, ReasonRecord, StoreError};
+
+/// Durable execution.
+pub trait DurableExec: Send + Sync {
+    /// Opens a worker session; its lease lasts `ttl` from the store's now.
+    fn open_session(&self, session: SessionId, ttl: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Renews a session: one renewal covers all its steps. [`StoreError::LeaseLost`] when it had lapsed and was reaped.
+    fn renew(&self, session: SessionId, ttl: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Hands back every step that a session holds.
+    fn close_session(&self, session: SessionId) -> BoxFuture<'_, Result<u32, StoreError>>;
+    /// Claims ready steps.
+    fn claim(&self, session: SessionId, limit: u32) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
+    /// Makes due timers ready; answers how many, and when the next is due by the store's clock.
+    fn fire_timers(&self, limit: u32) -> BoxFuture<'_, Result<(u32, Option<Timestamp>), StoreError>>;
+    /// Hands back the steps of lapsed sessions; answers how many, and when the next session lapses.
+    fn reap(&self) -> BoxFuture<'_, Result<u32, StoreError>>;
+    /// What a reasoning step needs.
+    fn reason_step(&self, scope: Scope, run: RunId) -> BoxFuture<'_, Result<Option<ReasonRecord>, StoreError>>;
+}
