@@ -196,8 +196,9 @@ mod tests {
     #[test]
     fn the_signed_bytes_are_fixed() {
         let signed = checkpoint().sign(&SigningKey::from_bytes(&[7; 32])).unwrap();
-        insta::assert_snapshot!(String::from_utf8(signed.checkpoint.signed_bytes().unwrap()).unwrap(), @"");
-        insta::assert_snapshot!(serde_json::to_string(&signed).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(signed.checkpoint.signed_bytes().unwrap()).unwrap(), @r#"tollgate-checkpoint/1
+{"at":"2026-09-21T14:13:20.000000Z","key_id":"fe812c12f3ab4ce6","log":"rs_x/t_y/live","root":"4813494d137e1631bba301d5acab6e7bb7aa74ce1185d456565ef51d737677b2","size":3}"#);
+        insta::assert_snapshot!(serde_json::to_string(&signed).unwrap(), @r#"{"checkpoint":{"log":"rs_x/t_y/live","size":3,"root":"4813494d137e1631bba301d5acab6e7bb7aa74ce1185d456565ef51d737677b2","at":"2026-09-21T14:13:20.000000Z","key_id":"fe812c12f3ab4ce6"},"signature":"0776dc1fbc0eb3f7379558450514723d85fb86d9f9b20c44352577629fa246787cc9b0e639fff9faf89c611fa1e011eb9642f0b458c9cd0337c54610d1f8a405"}"#);
     }
 
     #[test]

@@ -123,6 +123,14 @@ impl Entry {
         if canonical(&value)? != bytes {
             return Err(LeafError::NotCanonical);
         }
+        Self::from_canonical(value, bytes)
+    }
+
+    /// Reads a leaf from a value and its canonical form.
+    pub(super) fn from_canonical(value: Value, bytes: &[u8]) -> Result<Self, LeafError> {
+        if bytes.len() > LEAF_MAX {
+            return Err(LeafError::TooLong(bytes.len()));
+        }
         if value.get("v").and_then(Value::as_u64) != Some(LEAF_VERSION) {
             return Err(LeafError::Version);
         }

@@ -53,9 +53,9 @@ pub enum FrontierError {
     #[error("the stored frontier is damaged: {0} bytes cannot be its size and hashes")]
     Damaged(usize),
     /// The number of hashes does not fit the size.
-    #[error("a log of {size} entries has {want} frontier hashes, not {got}")]
+    #[error("{size} entries are covered by {want} subtree hashes, not by {got}")]
     Count {
-        /// Entries in the log.
+        /// Entries to cover.
         size: u64,
         /// Subtrees that cover them.
         want: u32,

@@ -6,6 +6,7 @@ use std::io::BufRead;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::compare::{RecomputedVerdict, check_witness, compare, forked};
 use super::failure::{FailureKind, VerifyFailure};
 use super::lines::{Lines, fields};
 use super::report::Report;
@@ -19,23 +20,7 @@ use crate::ledger::export::{ArtifactLine, EXPORT_FORMAT, EntryLine, HiddenLine, 
 use crate::ledger::kinds::{Body, Decided};
 use crate::ledger::leaf::{Entry, log_id};
 use crate::ledger::merkle::{Frontier, SIZE_MAX, leaf_hash};
-use crate::ledger::proof::verify_consistency;
 use crate::verdict::{DecisionReason, Verdict};
-
-/// What policy says when asked again.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RecomputedVerdict {
-    /// ALLOW, REQUIRE_APPROVAL or BLOCK.
-    pub verdict: Verdict,
-    /// Why.
-    pub reason: DecisionReason,
-    /// Ids of the determining policies, sorted.
-    pub determining: Vec<String>,
-    /// The queues that must approve, sorted.
-    pub queues: Vec<String>,
-    /// Digest of the text of the determining policies.
-    pub determining_text: Digest,
-}
 
 /// Asks policy again: artifact and request as they were, and the verdict; or why they cannot be evaluated.
 pub type Recompute<'a> = &'a dyn Fn(&Value, &Value) -> Result<RecomputedVerdict, String>;
@@ -112,8 +97,9 @@ impl<'a> Verifier<'a> {
         if manifest.format != EXPORT_FORMAT {
             return fail(FailureKind::Format, format!("`{}` is not `{EXPORT_FORMAT}`: use the verifier of its version", manifest.format));
         }
-        let in_file = PublicKey::from_hex(&manifest.public_key)
-            .ok_or_else(|| VerifyFailure::new(FailureKind::Signature, "is not an Ed25519 public key in lower-case hex").field("public_key"))?;
+        let in_file = PublicKey::from_hex(&manifest.public_key).ok_or_else(|| {
+            VerifyFailure::new(FailureKind::Signature, "is not an Ed25519 public key in lower-case hex").field("public_key")
+        })?;
         let key = *given.unwrap_or(&in_file);
         let signature = |e: crate::ledger::CheckpointError| VerifyFailure::new(FailureKind::Signature, e.to_string()).field("checkpoint");
         manifest.checkpoint.verify(&key).map_err(signature)?;
@@ -127,7 +113,7 @@ impl<'a> Verifier<'a> {
         }
         check_witness(&manifest, witness, &key)?;
         let at = manifest.range_proof().start(from).map_err(|e| VerifyFailure::new(FailureKind::Inclusion, e.to_string()).field("left"))?;
-        let rules = Rules::new(from > 0 || manifest.filter.is_some());
+        let rules = Rules::new(from > 0, manifest.filter.is_some());
         let report = empty_report(&manifest, given.is_some());
         let (body, manifest_digest) = (Sha256::new(), Digest::of(&lines.bytes));
         let (artifacts, erased, here) = (BTreeMap::new(), Vec::new(), (None, None));
@@ -188,7 +174,10 @@ impl<'a> Verifier<'a> {
     fn artifact(&mut self, line: ArtifactLine) -> Checked {
         let bytes = canonical(&line.value).map_err(|e| VerifyFailure::new(FailureKind::NotCanonical, e.to_string()))?;
         if Digest::of(&bytes) != line.digest {
-            return fail(FailureKind::Artifact, format!("the artifact is not the one of the address {}: it was altered or swapped", line.digest));
+            return fail(
+                FailureKind::Artifact,
+                format!("the artifact is not the one of the address {}: it was altered or swapped", line.digest),
+            );
         }
         if self.artifacts.insert(line.digest, line.value).is_some() {
             return fail(FailureKind::Artifact, format!("the artifact {} stands in the file twice", line.digest));
@@ -200,9 +189,11 @@ impl<'a> Verifier<'a> {
         self.position(line.pos, line.hash)?;
         let leaf = canonical(&line.leaf).map_err(|e| VerifyFailure::new(FailureKind::NotCanonical, e.to_string()))?;
         if leaf_hash(&leaf) != line.hash {
-            return fail(FailureKind::Inclusion, "the leaf does not have the hash written beside it: the entry was altered").map_err(|f| f.field("leaf"));
+            let message = "the leaf does not have the hash written beside it: the entry was altered";
+            return Err(VerifyFailure::new(FailureKind::Inclusion, message).field("leaf"));
         }
-        let entry = Entry::from_leaf(&leaf).map_err(|e| VerifyFailure::new(FailureKind::Format, e.to_string()).field("leaf"))?;
+        let entry =
+            Entry::from_canonical(line.leaf, &leaf).map_err(|e| VerifyFailure::new(FailureKind::Format, e.to_string()).field("leaf"))?;
         self.here.1 = Some(entry.id);
         let log = log_id(&entry.scope);
         if log != self.manifest.checkpoint.checkpoint.log {
@@ -325,7 +316,11 @@ impl<'a> Verifier<'a> {
             let there = self.rules.is_erasure(*by);
             if there == Some(false) || (there.is_none() && !elsewhere) {
                 let message = format!("{by} is named as the erasure, and the log has no such erasure");
-                return Err(VerifyFailure::new(FailureKind::Structure, message).line(*line).position(*position).entry(*entry).field("erased"));
+                return Err(VerifyFailure::new(FailureKind::Structure, message)
+                    .line(*line)
+                    .position(*position)
+                    .entry(*entry)
+                    .field("erased"));
             }
         }
         Ok(())
@@ -346,7 +341,9 @@ impl<'a> Verifier<'a> {
         }
         let body = Digest(self.body.clone().finalize().into());
         if seal.body != body {
-            return bad("the lines between the manifest and the seal are not the sealed ones: one was altered, added, dropped or moved".into());
+            return bad(
+                "the lines between the manifest and the seal are not the sealed ones: one was altered, added, dropped or moved".into()
+            );
         }
         let &SealLine { manifest, body, entries, hidden, artifacts, ref signature } = seal;
         let signed = SealBody { manifest, body, entries, hidden, artifacts }.signed_bytes();
@@ -356,66 +353,6 @@ impl<'a> Verifier<'a> {
             bad(format!("the signature of the seal is not valid for key {}: the file was altered after it was sealed", self.key.id()))
         }
     }
-}
-
-fn forked(size: u64) -> String {
-    format!("the first {size} entries are not those that the witness saw: the log was forked or rewritten")
-}
-
-/// What a witness can be compared with before any entry is read.
-fn check_witness(manifest: &Manifest, witness: Option<&SignedCheckpoint>, key: &PublicKey) -> Checked {
-    let Some(witness) = witness else { return Ok(()) };
-    let (seen, now) = (&witness.checkpoint, &manifest.checkpoint.checkpoint);
-    let bad = |message: String| fail(FailureKind::Witness, message);
-    if let Err(e) = witness.verify(key) {
-        return bad(format!("the witness's checkpoint is not to be believed: {e}"));
-    }
-    if seen.log != now.log {
-        return bad(format!("the witness saw the log {}, this is an export of {}", seen.log, now.log));
-    }
-    if seen.size > now.size {
-        return bad(format!(
-            "the witness saw {} entries, this export's checkpoint has {}: the log was cut back, or the export is older than the witness's checkpoint",
-            seen.size, now.size
-        ));
-    }
-    if seen.size == now.size {
-        return if seen.root == now.root { Ok(()) } else { bad(forked(seen.size)) };
-    }
-    // Inside the range the entries themselves show it, as they come.
-    if seen.size == 0 || (manifest.from..=manifest.to).contains(&seen.size) {
-        return Ok(());
-    }
-    match &manifest.consistency {
-        Some(c) if c.size == seen.size => {
-            if verify_consistency(seen.size, now.size, seen.root, now.root, &c.proof) { Ok(()) } else { bad(forked(seen.size)) }
-        }
-        _ => bad(format!(
-            "positions {} to {} cannot be compared with the witness's checkpoint of {} entries: export from position {} or before, or with a proof for that size",
-            manifest.from, manifest.to, seen.size, seen.size
-        )),
-    }
-}
-
-/// Says in what a verdict differs from the recomputed one.
-fn compare(decided: &Decided, again: &RecomputedVerdict) -> Result<(), String> {
-    if decided.verdict != again.verdict {
-        return Err(format!("the entry says {}, policy says {} of the same request", decided.verdict.as_str(), again.verdict.as_str()));
-    }
-    if decided.reason != again.reason {
-        return Err(format!("the entry gives the reason {}, policy gives {}", decided.reason.as_str(), again.reason.as_str()));
-    }
-    for (what, said, now) in
-        [("determining policies", &decided.determining, &again.determining), ("queues that must approve", &decided.queues, &again.queues)]
-    {
-        if said != now {
-            return Err(format!("the entry names the {what} [{}], policy names [{}]", said.join(", "), now.join(", ")));
-        }
-    }
-    if decided.determining_text != again.determining_text {
-        return Err("the text of the determining policies is not the one that the entry is bound to".into());
-    }
-    Ok(())
 }
 
 fn empty_report(manifest: &Manifest, key_given: bool) -> Report {

@@ -66,7 +66,8 @@ impl<R: BufRead> Lines<R> {
 
 /// The fields of a line as what its type says.
 pub(super) fn fields<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, VerifyFailure> {
-    serde_json::from_value(value).map_err(|e| VerifyFailure::new(FailureKind::Format, format!("not a {kind} line of this format: {}", reason(&e))))
+    serde_json::from_value(value)
+        .map_err(|e| VerifyFailure::new(FailureKind::Format, format!("not a {kind} line of this format: {}", reason(&e))))
 }
 
 /// The parser's words, without the `at line 1`: the line is named by us.

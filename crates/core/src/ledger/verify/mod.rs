@@ -4,11 +4,13 @@
 //! Policy evaluation comes in as a function, so that this knows no policy language.
 
 mod check;
+mod compare;
 mod failure;
 mod lines;
 mod report;
 mod rules;
 
-pub use check::{RecomputedVerdict, Recompute, verify};
+pub use check::{Recompute, verify};
+pub use compare::RecomputedVerdict;
 pub use failure::{FailureKind, VerifyFailure};
 pub use report::Report;

@@ -61,7 +61,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |counts: Vec<String>| if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
         writeln!(f, "log          {}", self.log)?;
-        writeln!(f, "range        {} to {} of {} entries ({} shown, {} hidden)", self.from, self.to, self.tree_size, self.entries, self.hidden)?;
+        writeln!(
+            f,
+            "range        {} to {} of {} entries ({} shown, {} hidden)",
+            self.from, self.to, self.tree_size, self.entries, self.hidden
+        )?;
         writeln!(f, "root         {}", self.root)?;
         let trust = if self.key_given { "" } else { " (taken from the file: compare it with one you trust)" };
         writeln!(f, "signed       {} by key {}{trust}", self.checkpoint_at, self.key_id)?;

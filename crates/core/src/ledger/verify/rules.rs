@@ -41,8 +41,10 @@ struct Action {
 /// The rules over one range.
 #[derive(Debug)]
 pub(super) struct Rules {
-    /// Entries may be missing before the range, or be hidden: a reference to one that was not seen proves nothing wrong.
+    /// Entries may stand before the range, or be hidden: a reference to one that was not seen proves nothing wrong.
     partial: bool,
+    /// Entries may be hidden: that one does not come proves nothing wrong either.
+    filtered: bool,
     seen: BTreeMap<EntryId, Seen>,
     actions: BTreeMap<ActionId, Action>,
     approvals: BTreeMap<(ApprovalId, String), ApprovalStep>,
@@ -55,8 +57,8 @@ fn bad<T>(field: &'static str, message: impl Into<String>) -> Result<T, (&'stati
 }
 
 impl Rules {
-    pub(super) fn new(partial: bool) -> Self {
-        Self { partial, seen: BTreeMap::new(), actions: BTreeMap::new(), approvals: BTreeMap::new() }
+    pub(super) fn new(begins_late: bool, filtered: bool) -> Self {
+        Self { partial: begins_late || filtered, filtered, seen: BTreeMap::new(), actions: BTreeMap::new(), approvals: BTreeMap::new() }
     }
 
     /// Takes the next entry. The error names the field and what is wrong with it.
@@ -107,7 +109,8 @@ impl Rules {
 
     fn same_action(&mut self, of: &ActionRef) -> Checked {
         let event = of.event.map(|e| *e.as_bytes()).unwrap_or_default();
-        let parts: [&[u8]; 6] = [of.run.as_bytes(), of.plan.as_bytes(), &event, of.principal.as_bytes(), of.tool.as_bytes(), of.effect.as_str().as_bytes()];
+        let parts: [&[u8]; 6] =
+            [of.run.as_bytes(), of.plan.as_bytes(), &event, of.principal.as_bytes(), of.tool.as_bytes(), of.effect.as_str().as_bytes()];
         let who = Digest::of_parts("action", &parts);
         if *self.action(of.action).who.get_or_insert(who) == who {
             Ok(())
@@ -133,12 +136,12 @@ impl Rules {
         }
         self.same_args(action, b.committed.get(&Field::Args))?;
         self.approved(b)?;
-        let partial = self.partial;
+        let (partial, filtered) = (self.partial, self.filtered);
         let state = self.action(action);
         if let Some(receipt) = state.receipt {
             return bad("of", format!("{action} had ended with {receipt}: nothing may be called for it any more"));
         }
-        if let Some(open) = state.open {
+        if let Some(open) = state.open.filter(|_| !filtered) {
             return bad("attempt", format!("the intent {open} of the same action is not closed yet"));
         }
         let next = state.attempts + 1;
@@ -174,15 +177,17 @@ impl Rules {
     fn attempt(&mut self, b: &AttemptEnd) -> Result<Seen, (&'static str, String)> {
         let action = b.of.action;
         self.fits_intent(b.intent, action, b.attempt, b.generation)?;
-        let known = self.seen.contains_key(&b.intent);
+        let (known, filtered) = (self.seen.contains_key(&b.intent), self.filtered);
         let state = self.action(action);
         match state.open {
             Some(open) if open == b.intent => state.open = None,
-            Some(open) => return bad("intent", format!("closes {}, while {open} is the open intent of the action", b.intent)),
+            Some(open) if known || !filtered => {
+                return bad("intent", format!("closes {}, while {open} is the open intent of the action", b.intent));
+            }
             None if known => return bad("intent", format!("closes {}, which was closed before", b.intent)),
-            None if state.attempts >= b.attempt => return bad("attempt", format!("attempt {} was closed before", b.attempt)),
+            _ if state.attempts >= b.attempt => return bad("attempt", format!("attempt {} was closed before", b.attempt)),
             // Its intent stands before the range, or is hidden.
-            None => (state.attempts, state.generation) = (b.attempt, b.generation.max(state.generation)),
+            _ => (state.attempts, state.generation, state.open) = (b.attempt, b.generation.max(state.generation), None),
         }
         Ok(Seen::Attempt { action, result: b.result })
     }
@@ -226,11 +231,8 @@ impl Rules {
         self.find("receipt", b.receipt)?;
         match self.seen.get_mut(&b.receipt) {
             None => {}
-            Some(Seen::Receipt { action, disposition: Disposition::Unknown, resolved }) if *action == b.of.action => {
-                if std::mem::replace(resolved, true) {
-                    return bad("receipt", format!("{} was resolved before", b.receipt));
-                }
-            }
+            Some(Seen::Receipt { resolved: true, .. }) => return bad("receipt", format!("{} was resolved before", b.receipt)),
+            Some(Seen::Receipt { action, disposition: Disposition::Unknown, resolved }) if *action == b.of.action => *resolved = true,
             Some(_) => return bad("receipt", format!("{} is not a receipt of {} that says unknown", b.receipt, b.of.action)),
         }
         Ok(Seen::Resolution { resolved: b.resolved })
@@ -244,17 +246,19 @@ impl Rules {
         verdict_fits(b)?;
         self.same_args(action, b.committed.get(&Field::Args))?;
         self.refs_fit(b)?;
-        let partial = self.partial;
+        let (partial, filtered) = (self.partial, self.filtered);
         let state = self.action(action);
         if let Some(first) = state.receipt {
             return bad("of", format!("{action} had ended with {first}: an action has one receipt"));
         }
-        if let Some(open) = state.open {
+        if let Some(open) = state.open.filter(|_| !filtered) {
             return bad("of", format!("{action} ends while its intent {open} is not closed"));
         }
         if b.of.effect == Effect::Write && (b.attempts < state.attempts || (!partial && b.attempts != state.attempts)) {
             return bad("attempts", format!("says {}, the log shows {}", b.attempts, state.attempts));
         }
+        // Where entries are hidden, so may be the one that closed it.
+        state.open = None;
         state.receipt = Some(entry.id);
         Ok(Seen::Receipt { action, disposition: b.disposition, resolved: false })
     }
@@ -271,10 +275,9 @@ impl Rules {
         }
         match refs.attempt.map(|id| self.find("refs", id)).transpose()?.flatten() {
             None => {}
+            Some(Seen::Attempt { action, result }) if *action == of && result_allows(*result, b.disposition) => {}
             Some(Seen::Attempt { action, result }) if *action == of => {
-                if !result_allows(*result, b.disposition) {
-                    return bad("refs", format!("the attempt that is cited ended {}, the action {}", result.as_str(), b.disposition));
-                }
+                return bad("refs", format!("the attempt that is cited ended {}, the action {}", result.as_str(), b.disposition));
             }
             Some(_) => return bad("refs", format!("the attempt that is cited is none of {of}")),
         }
