@@ -26,7 +26,7 @@ pub(crate) fn compile(
     let mut faults = Vec::new();
     let mut connectors = BTreeMap::new();
     for (name, spec) in specs {
-        match connector(spec, lookup) {
+        match connector(spec, project_root, lookup) {
             Ok(compiled) => {
                 connectors.insert(name.clone(), compiled);
             }
@@ -56,7 +56,7 @@ pub(crate) fn compile(
     }
 }
 
-fn connector(spec: &ConnectorSpec, lookup: &Arc<dyn Lookup>) -> Result<Connector, Vec<Fault>> {
+fn connector(spec: &ConnectorSpec, project_root: &Path, lookup: &Arc<dyn Lookup>) -> Result<Connector, Vec<Fault>> {
     let mut faults = Vec::new();
     let webhook = match spec.webhook.as_ref().map(Webhook::compile).transpose() {
         Ok(webhook) => webhook,
@@ -67,7 +67,7 @@ fn connector(spec: &ConnectorSpec, lookup: &Arc<dyn Lookup>) -> Result<Connector
     };
     let http = match &spec.transport {
         Transport::Http => http_connector(spec, lookup).map(Some),
-        Transport::Files { root } => check_files(spec, root).map(|()| None),
+        Transport::Files { root } => check_files(spec, root, project_root).map(|()| None),
     };
     match http {
         Ok(http) if faults.is_empty() => Ok(Connector { http, webhook }),
@@ -89,7 +89,7 @@ fn http_connector(spec: &ConnectorSpec, lookup: &Arc<dyn Lookup>) -> Result<Http
     Ok(HttpConnector { auth, clients })
 }
 
-fn check_files(spec: &ConnectorSpec, root: &str) -> Result<(), Vec<Fault>> {
+fn check_files(spec: &ConnectorSpec, root: &str, project_root: &Path) -> Result<(), Vec<Fault>> {
     let mut faults = Vec::new();
     if root.is_empty() || root.contains(char::is_control) {
         faults.push(Fault::new("transport.files.root", "name the folder that the tools may use"));
@@ -97,8 +97,12 @@ fn check_files(spec: &ConnectorSpec, root: &str) -> Result<(), Vec<Fault>> {
     if spec.auth != AuthSpec::None {
         faults.push(Fault::new("auth", "a `files` connector does not authenticate: remove `auth`"));
     }
-    if let Some(test) = test_root(spec).filter(|t| Path::new(t) == Path::new(root)) {
-        faults.push(Fault::new("test_config.root", format!("`{test}` is the live root: test mode needs a folder of its own")));
+    if let Some(test) = test_root(spec) {
+        let (live, own) = (project_root.join(root), project_root.join(test));
+        if live.starts_with(&own) || own.starts_with(&live) || test.split('/').any(|part| part == "..") {
+            let message = format!("`{test}` is, holds or may reach the live root: test mode needs a folder of its own, without `..`");
+            faults.push(Fault::new("test_config.root", message));
+        }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }

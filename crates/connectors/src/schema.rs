@@ -7,6 +7,8 @@ use serde_json::Value;
 const MAX_FAULTS: usize = 20;
 /// Longest value echoed in a message, in characters of JSON.
 const MAX_ECHO: usize = 60;
+/// Longest fault, in characters: a schema's own lists of choices can be long as well.
+const MAX_FAULT: usize = 300;
 
 /// A compiled schema.
 pub(crate) struct Schema(Validator);
@@ -42,7 +44,7 @@ fn fault(error: &jsonschema::ValidationError<'_>) -> String {
     let pointer = at(error.instance_path().as_str());
     let short = error.instance().to_string().chars().count() <= MAX_ECHO;
     let message = if short { error.to_string() } else { error.masked().to_string() };
-    format!("{pointer}{message}")
+    crate::http::one_line(&format!("{pointer}{message}"), MAX_FAULT)
 }
 
 fn at(pointer: &str) -> String {

@@ -23,7 +23,7 @@ pub(crate) fn open(root: &Path, folders: &[&str], create: bool) -> Result<OwnedF
     let at_root = |errno| Stopped { errno, message: format!("the connector's root cannot be opened: {}", words(errno)) };
     let mut here = match fs::open(root, FOLDER, Mode::empty()) {
         Err(Errno::NOENT) if create => {
-            std::fs::create_dir_all(root).map_err(|e| at_root(Errno::from_io_error(&e).unwrap_or(Errno::IO)))?;
+            create_root(root).map_err(at_root)?;
             fs::open(root, FOLDER, Mode::empty()).map_err(at_root)?
         }
         opened => opened.map_err(at_root)?,
@@ -32,6 +32,17 @@ pub(crate) fn open(root: &Path, folders: &[&str], create: bool) -> Result<OwnedF
         here = step(&here, name, create).map_err(|errno| Stopped { errno, message: why(name, errno) })?;
     }
     Ok(here)
+}
+
+/// Creates the root and whatever is missing above it, each name synced in the folder that holds it.
+fn create_root(root: &Path) -> Result<(), Errno> {
+    let above = root.ancestors().skip(1).map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    let missing = above.clone().take_while(|p| !p.exists()).count();
+    std::fs::create_dir_all(root).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+    for holder in above.take(missing + 1) {
+        fs::fsync(fs::open(holder, FOLDER, Mode::empty())?)?;
+    }
+    Ok(())
 }
 
 fn step(here: &OwnedFd, name: &str, create: bool) -> Result<OwnedFd, Errno> {

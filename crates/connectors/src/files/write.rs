@@ -27,9 +27,10 @@ pub(crate) struct Cleaned(Mutex<BTreeSet<(u64, u64)>>);
 /// Writes the file. `Err` is the outcome.
 pub(crate) fn write(folder: &OwnedFd, name: &str, content: &[u8], commit: &Commit, cleaned: &Cleaned) -> Result<(), AttemptOutcome> {
     cleaned.clean_once(folder);
-    refuse_what_is_no_file(folder, name)?;
+    let mode = mode_of_existing(folder, name)?;
     let (temp, file) = create_temp(folder).map_err(|e| cannot(name, e))?;
-    let filled = fill(&file, content);
+    // A replaced file stays as readable, and as executable, as it was.
+    let filled = mode.map_or(Ok(()), |mode| fs::fchmod(&file, mode)).and_then(|()| fill(&file, content));
     if let Err(errno) = filled {
         remove(folder, &temp);
         return Err(cannot(name, errno));
@@ -81,14 +82,17 @@ fn remove(folder: &OwnedFd, temp: &str) {
     let _ = fs::unlinkat(folder, temp, AtFlags::empty());
 }
 
-fn refuse_what_is_no_file(folder: &OwnedFd, name: &str) -> Result<(), AttemptOutcome> {
+/// The permissions of the file that will be replaced, if there is one. Only files are replaced.
+fn mode_of_existing(folder: &OwnedFd, name: &str) -> Result<Option<Mode>, AttemptOutcome> {
     match fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(()),
-        Ok(_) => Err(did_not_happen(
-            format!("`{}` exists and is a folder, a link or a device; only files are replaced", name.escape_debug()),
-            false,
-        )),
-        Err(Errno::NOENT) => Ok(()),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+            Ok(Some(Mode::from_raw_mode(stat.st_mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO)))
+        }
+        Ok(_) => {
+            let message = format!("`{}` exists and is a folder, a link or a device; only files are replaced", name.escape_debug());
+            Err(did_not_happen(message, false))
+        }
+        Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(cannot(name, errno)),
     }
 }

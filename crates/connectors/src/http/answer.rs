@@ -137,7 +137,7 @@ pub(crate) fn tame_integers(value: &mut Value) {
 /// What a remote said about its refusal: the message inside a JSON error, or the text itself, in one clipped line.
 pub(crate) fn reason(body: &AnswerBody) -> String {
     const FIELDS: [&str; 6] = ["message", "detail", "error_description", "error", "title", "errors"];
-    let text = match body {
+    match body {
         AnswerBody::Json(value) => {
             let mut at = value;
             while let Some(inner) = FIELDS.iter().find_map(|f| at.get(*f)).filter(|v| !v.is_null()) {
@@ -148,8 +148,7 @@ pub(crate) fn reason(body: &AnswerBody) -> String {
         AnswerBody::Text(text) => text.clone(),
         AnswerBody::Binary(note) => note.clone(),
         AnswerBody::Empty => String::new(),
-    };
-    text
+    }
 }
 
 /// One line of at most `max` characters.

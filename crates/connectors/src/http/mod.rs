@@ -14,6 +14,7 @@ mod retry_after;
 mod status;
 mod url;
 
+pub(crate) use answer::one_line;
 pub(crate) use auth::Auth;
 pub(crate) use call::{Parts, call};
 pub(crate) use client::Clients;

@@ -5,7 +5,7 @@
 //! | nothing handed to a connection (refused, DNS, TLS, no connection in time) | not sent, may be tried again | the same |
 //! | refused before (egress guard, missing secret, other host) | not sent, for good | the same |
 //! | no answer in time, connection lost, after a connection took the request | ambiguous | rejected, may be tried again |
-//! | a status that says neither applied nor rejected | ambiguous | 408, 409, 425, 5xx: rejected, may be tried again; others: for good |
+//! | a status that says neither applied nor rejected | ambiguous | 2xx, 408, 409, 425, 5xx: rejected, may be tried again; others: for good |
 //! | rejected | rejected, even when the rest of its answer is lost | the same |
 //! | applied, but the answer broke off, is too long, compressed, or claims to be JSON and is not | ambiguous | rejected |
 //! | applied, answer empty or JSON, but the mapping or the output schema refuses it | applied; the output says `unusable_output` | rejected, for good |

@@ -66,10 +66,16 @@ impl UrlTemplate {
         let nothing = Value::Object(serde_json::Map::new());
         let inputs = Inputs::new().with("config", config).with("args", &nothing);
         let mut text = String::new();
-        for piece in self.pieces.iter().take_while(|p| !p.from_args) {
-            text.push_str(&piece.template.eval_text(&inputs).map_err(|e| Fault::new(PLACE, e.message))?);
+        let mut fixed = true;
+        for piece in &self.pieces {
+            fixed &= !piece.from_args;
+            // What stands behind an argument is no part of the host, but a missing value is better found now.
+            if !piece.from_args {
+                let value = piece.template.eval_text(&inputs).map_err(|e| Fault::new(PLACE, e.message))?;
+                text.push_str(if fixed { &value } else { "" });
+            }
         }
-        check_fixed(&text, self.pieces.iter().all(|p| !p.from_args)).map_err(|message| Fault::new(PLACE, message))
+        check_fixed(&text, fixed).map_err(|message| Fault::new(PLACE, message))
     }
 
     /// The URL for these arguments.

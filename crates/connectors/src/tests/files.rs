@@ -69,6 +69,9 @@ async fn files_are_written_read_and_checked() {
     write(&c, "a/b.txt", "second").await;
     assert_eq!(fs::read_to_string(dir.path().join("box/a/b.txt")).unwrap(), "second");
     assert_eq!(names(&dir.path().join("box/a")), ["b.txt"], "no temporary file stays");
+    fs::set_permissions(dir.path().join("box/a/b.txt"), fs::Permissions::from_mode(0o750)).unwrap();
+    write(&c, "a/b.txt", "third").await;
+    assert_eq!(fs::metadata(dir.path().join("box/a/b.txt")).unwrap().permissions().mode() & 0o777, 0o750);
     let json_args = json!({"path": "j.json", "content": {"b": 1, "a": [true]}});
     run(&c, "shop.write", &json_args, None, PLENTY).await;
     assert_eq!(fs::read_to_string(dir.path().join("box/j.json")).unwrap(), r#"{"a":[true],"b":1}"#);
@@ -257,7 +260,9 @@ async fn test_mode_has_a_root_of_its_own_or_none() {
     }
     call(stubbed(Some(json!({"root": "sandbox"}))).unwrap()).await;
     assert!(dir.path().join("sandbox/a").exists() && !dir.path().join("box").exists());
-    assert_eq!(stubbed(Some(json!({"root": "box"}))).unwrap_err()[0].place, "test_config.root");
+    for shared in ["box", "./box", "box/test", ".", "x/../box"] {
+        assert_eq!(stubbed(Some(json!({ "root": shared }))).unwrap_err()[0].place, "test_config.root", "{shared}");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,10 @@ fn faults_of(request: Value) -> Vec<String> {
     faults.into_iter().map(|f| f.to_string()).collect()
 }
 
-fn render(connectors: &Connectors, args: &Value) -> Result<(String, Vec<(String, String)>, Option<String>), String> {
+/// URL, headers and body.
+type Request = (String, Vec<(String, String)>, Option<String>);
+
+fn render(connectors: &Connectors, args: &Value) -> Result<Request, String> {
     match connectors.render("shop.t", Mode::Live, args).map_err(|e| e.to_string())? {
         Rendered::Http { url, headers, body, .. } => Ok((url, headers, body)),
         other => panic!("{other:?}"),
@@ -70,6 +73,7 @@ fn the_host_never_comes_from_arguments() {
         "https://api.example/a b",
         "https://api.example\\${args.x}",
         "${config.missing}/x",
+        "${config.base}/${args.x}/${config.missing}",
     ] {
         let faults = faults_of(json!({"method": "POST", "url": url}));
         assert!(faults.len() == 1 && faults[0].contains("request.url"), "{url}: {faults:?}");

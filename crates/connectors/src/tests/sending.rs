@@ -85,6 +85,32 @@ async fn the_deadline_covers_resolving_and_nothing_is_in_doubt() {
 }
 
 #[tokio::test]
+async fn a_connection_that_comes_too_late_carries_nothing() {
+    struct Late(Arc<tokio::sync::Semaphore>);
+    impl crate::egress::Lookup for Late {
+        fn lookup(&self, _: String) -> tollgate_core::ports::BoxFuture<'static, std::io::Result<Vec<std::net::IpAddr>>> {
+            let open = self.0.clone();
+            Box::pin(async move {
+                open.acquire().await.map_err(std::io::Error::other)?.forget();
+                Ok(vec![std::net::Ipv4Addr::LOCALHOST.into()])
+            })
+        }
+    }
+    let remote = Remote::json(200, json!({})).await;
+    let open = Arc::new(tokio::sync::Semaphore::new(0));
+    let mut spec = connector(&format!("http://shop.example:{}", remote.addr.port()));
+    spec.egress.allow_private = ["shop.example".to_owned()].into();
+    let connectors = compile_with(spec, vec![post()], "/".as_ref(), &(Arc::new(Late(open.clone())) as _)).unwrap();
+    let late = run(&connectors, "shop.order", &json!({"item": "late"}), None, SHORT).await;
+    assert!(matches!(late, NotSent { retryable: true, .. }), "{late:?}");
+    open.add_permits(2);
+    let next = run(&connectors, "shop.order", &json!({"item": "next"}), None, PLENTY).await;
+    assert!(matches!(next, Applied { .. }), "{next:?}");
+    let bodies: Vec<_> = remote.seen().into_iter().map(|s| s.body).collect();
+    assert_eq!(bodies, [r#"{"item":"next"}"#]);
+}
+
+#[tokio::test]
 async fn no_answer_in_time_is_in_doubt() {
     // The request is read and never answered: the connection is held for as long as the test lasts.
     let addr = raw(|mut stream| async move {
