@@ -12,7 +12,7 @@ use tollgate_expr::{JsonTemplate, Template};
 
 use super::status::StatusRules;
 use super::url::UrlTemplate;
-use super::{Auth, Clients, call, render};
+use super::{Auth, Clients, render};
 use crate::fault::Fault;
 use crate::schema::Schema;
 use crate::template::{Placed, REQUEST_ROOTS, fault};
@@ -194,8 +194,11 @@ fn targets(url: &UrlTemplate, connector: &ConnectorSpec, shared: &HttpConnector)
         let config = Value::Object(config.clone());
         let fixed = url.fixed_part(&config)?;
         if shared.auth.secret().is_some() && fixed.scheme() == "http" && !shared.clients.is_named(&fixed) {
-            let message = call::plain_http(fixed.host_str().unwrap_or_default());
-            return Err(Fault::new("request.url", message.trim_start_matches("nothing was sent: ")));
+            let host = fixed.host_str().unwrap_or_default();
+            let message = format!(
+                "the connector's secret would travel unencrypted to `{host}`: use https, or name the host in `egress.allow_private` if the network is yours"
+            );
+            return Err(Fault::new("request.url", message));
         }
         Ok(Target { origin: fixed.origin(), config, fixed })
     };

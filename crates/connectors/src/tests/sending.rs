@@ -219,7 +219,9 @@ async fn what_was_rendered_for_another_place_is_not_sent() {
     let remote = Remote::json(200, json!({})).await;
     let connectors = compile(connector(&remote.base()), vec![post()]).unwrap();
     let http = |method: &str, url: String| Rendered::Http { method: method.into(), url, headers: vec![], body: None };
-    let elsewhere = format!("http://localhost:{}/orders", remote.addr.port());
+    // Allowed by the egress guard, and still not where this connector leads.
+    let other = Remote::json(200, json!({})).await;
+    let elsewhere = format!("{}/orders", other.base());
     for rendered in [
         http("POST", elsewhere),
         http("POST", format!("http://u:p@{}/orders", remote.addr)),
@@ -231,7 +233,7 @@ async fn what_was_rendered_for_another_place_is_not_sent() {
         let outcome = send(&connectors, "shop.order", &rendered, None, PLENTY).await;
         assert!(matches!(outcome, NotSent { retryable: false, .. }), "{rendered:?}: {outcome:?}");
     }
-    assert!(remote.seen().is_empty());
+    assert!(remote.seen().is_empty() && other.seen().is_empty());
 }
 
 #[tokio::test]
