@@ -89,18 +89,8 @@ pub const TRANSITIONS: &[(ActionState, Trigger, ActionState)] = &[
 
 impl ActionState {
     /// Every state.
-    pub const ALL: &'static [Self] = &[
-        S::Proposed,
-        S::Ready,
-        S::WaitingKey,
-        S::WaitingLane,
-        S::WaitingApproval,
-        S::Calling,
-        S::Backoff,
-        S::Doubt,
-        S::Unknown,
-        S::Done,
-    ];
+    pub const ALL: &'static [Self] =
+        &[S::Proposed, S::Ready, S::WaitingKey, S::WaitingLane, S::WaitingApproval, S::Calling, S::Backoff, S::Doubt, S::Unknown, S::Done];
 
     /// Where a trigger leads; none when it cannot happen here.
     pub fn on(self, trigger: Trigger) -> Option<Self> {

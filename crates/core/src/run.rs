@@ -32,17 +32,8 @@ use RunState as R;
 
 impl RunState {
     /// Every state.
-    pub const ALL: &'static [Self] = &[
-        R::Queued,
-        R::Running,
-        R::NeedsResolution,
-        R::NoPlan,
-        R::Draft,
-        R::Succeeded,
-        R::Failed,
-        R::ProposalFailed,
-        R::Cancelled,
-    ];
+    pub const ALL: &'static [Self] =
+        &[R::Queued, R::Running, R::NeedsResolution, R::NoPlan, R::Draft, R::Succeeded, R::Failed, R::ProposalFailed, R::Cancelled];
 
     /// The stable word.
     pub const fn as_str(self) -> &'static str {
@@ -168,7 +159,13 @@ mod tests {
     use super::*;
 
     fn proposed() -> ActionView {
-        ActionView { state: ActionState::Proposed, disposition: None, resolved_applied: false, independent: false, continue_on_failure: false }
+        ActionView {
+            state: ActionState::Proposed,
+            disposition: None,
+            resolved_applied: false,
+            independent: false,
+            continue_on_failure: false,
+        }
     }
 
     fn done(d: Disposition) -> ActionView {

@@ -1,1 +1,14 @@
-//! Under construction.
+//! The ports over SQLite: the only crate that knows SQL. Ports are commands of the domain; a transaction never leaves this crate.
+
+mod codec;
+mod command;
+mod error;
+mod open;
+mod ports;
+mod query;
+mod sqlite;
+mod tx;
+mod writer;
+
+pub use open::{OpenError, Options};
+pub use sqlite::SqliteStore;

@@ -13,7 +13,7 @@ use crate::ledger::{Disposition, SALT_LEN};
 use crate::plan::{ProposalError, ProposedAction};
 use crate::run::RunState;
 use crate::scope::Scope;
-use crate::spec::{OnUnknown, Ordering};
+use crate::spec::{Effect, OnUnknown, Ordering};
 use crate::time::Timestamp;
 use crate::verdict::Principal;
 
@@ -26,6 +26,10 @@ pub struct NewAction {
     pub id: ActionId,
     /// What was proposed.
     pub proposal: ProposedAction,
+    /// The content address of its tool; none when there is no such tool.
+    pub tool_digest: Option<Digest>,
+    /// Whether it changes the outside world.
+    pub effect: Effect,
     /// The salt of its commitments.
     pub salt: [u8; SALT_LEN],
     /// Its lane, if it writes.
@@ -416,6 +420,10 @@ pub struct ActionRecord {
     pub plan_len: u32,
     /// What was proposed.
     pub proposal: ProposedAction,
+    /// The content address of its tool when it was proposed; none when there was no such tool.
+    pub tool_digest: Option<Digest>,
+    /// Whether it changes the outside world.
+    pub effect: Effect,
     /// The salt of its commitments.
     pub salt: [u8; SALT_LEN],
     /// Its lane.
@@ -436,6 +444,8 @@ pub struct ActionRecord {
     pub output: Option<Vec<u8>>,
     /// Counts of its attempts.
     pub attempts: Attempts,
+    /// When the last attempt is given up.
+    pub deadline_at: Option<Timestamp>,
     /// Generation of the remote key.
     pub generation: u32,
     /// The rendered request of the last attempt.

@@ -30,6 +30,8 @@ pub struct NewRun {
     pub operator: String,
     /// The bundle that the run is pinned to.
     pub bundle: Digest,
+    /// `ordering: strict`: its operator is asked in event order.
+    pub strict: bool,
 }
 
 /// One event with the runs it leads to.
@@ -92,7 +94,13 @@ pub struct ReplayState {
 /// The event log.
 pub trait EventLog: Send + Sync {
     /// Stores a batch: each event with its runs, all durable when this returns. `claim` takes the new steps for a local session at once.
-    fn ingest(&self, scope: Scope, rev: ConfigRev, events: Vec<IngestEvent>, claim: Option<SessionId>) -> BoxFuture<'_, Result<Vec<Ingested>, StoreError>>;
+    fn ingest(
+        &self,
+        scope: Scope,
+        rev: ConfigRev,
+        events: Vec<IngestEvent>,
+        claim: Option<SessionId>,
+    ) -> BoxFuture<'_, Result<Vec<Ingested>, StoreError>>;
 
     /// The event that a key stands for already: `Repeated`, `Conflict`, or none. Reads only.
     fn seen<'a>(&'a self, scope: Scope, dedupe: &'a Dedupe) -> BoxFuture<'a, Result<Option<Ingested>, StoreError>>;
@@ -107,7 +115,14 @@ pub trait EventLog: Send + Sync {
     fn begin_replay(&self, scope: Scope, range: ReplayRange, at: Timestamp) -> BoxFuture<'_, Result<ReplayState, StoreError>>;
 
     /// Creates the runs of one slice of a replay and moves it on, in one transaction.
-    fn advance_replay(&self, scope: Scope, replay: ReplayId, expected_next: u64, next: u64, runs: Vec<(EventId, NewRun)>) -> BoxFuture<'_, Result<ReplayState, StoreError>>;
+    fn advance_replay(
+        &self,
+        scope: Scope,
+        replay: ReplayId,
+        expected_next: u64,
+        next: u64,
+        runs: Vec<(EventId, NewRun)>,
+    ) -> BoxFuture<'_, Result<ReplayState, StoreError>>;
 
     /// Replays that are not finished.
     fn open_replays(&self) -> BoxFuture<'_, Result<Vec<(Scope, ReplayState)>, StoreError>>;

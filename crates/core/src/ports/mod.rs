@@ -4,8 +4,10 @@ mod clock;
 mod effects;
 mod events;
 mod exec;
+mod ledger;
 mod operators;
 mod policy;
+mod registry;
 mod store;
 mod tools;
 mod vault;
@@ -13,13 +15,16 @@ mod webhooks;
 
 pub use clock::{Clock, Entropy, IdSource};
 pub use effects::{
-    ActionRecord, Answered, ApprovalEnd, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, CloseAttempt, Defer, Disposal,
-    Dispose, Disposed, Effects, KeyChange, KeyClaim, NewAction, OpenAttempt, PlanOutcome, ReasonRecord, Resolve, StorePlan, SubmitAction, Submitted,
+    ActionRecord, Answered, ApprovalEnd, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, CloseAttempt, Defer,
+    Disposal, Dispose, Disposed, Effects, KeyChange, KeyClaim, NewAction, OpenAttempt, PlanOutcome, ReasonRecord, Resolve, StorePlan,
+    SubmitAction, Submitted,
 };
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::DurableExec;
+pub use ledger::{LedgerLog, StoredEntry};
 pub use operators::Reasoner;
 pub use policy::PolicyEngine;
+pub use registry::{ApiKeyRecord, Deploy, Registry, WrappedTenantKey};
 pub use store::{Claimed, ConfigRev, Lease, NewEntry, Step, StoreError};
 pub use tools::{CallRequest, RenderError, Rendered, ToolCaller, VerifyAnswer};
 pub use vault::{Sealed, Sealer, SecretCiphertext, SecretLease, SecretSource, SubjectKeyRow, VaultError, sealed_key_id};

@@ -1,0 +1,56 @@
+//! An action set aside: its attempt is closed, the lane stays its own, a timer brings it back.
+
+use rusqlite::params;
+use tollgate_core::action::{ActionState, Trigger};
+use tollgate_core::ports::{ActionRecord, CloseAttempt, Defer, Step, StoreError};
+
+use crate::command::dispatch;
+use crate::command::runs::set_state;
+use crate::error::Result;
+use crate::query::actions::load_action;
+use crate::tx::Tx;
+
+/// Closes what ended and waits.
+pub(crate) fn defer(tx: &mut Tx<'_>, c: &Defer) -> Result<()> {
+    dispatch::check(tx, c.run, Step::Action(c.action), c.lease)?;
+    let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+    let trigger = if c.state == ActionState::Backoff { Trigger::Deferred } else { Trigger::Doubted };
+    if a.state.on(trigger) != Some(c.state) {
+        return Err(StoreError::Conflict(format!("an action that is {} cannot become {}", a.state, c.state)));
+    }
+    check_close(&a, c.close.as_ref())?;
+    if let Some(close) = &c.close {
+        close_attempt(tx, &a, close)?;
+    }
+    set_state(tx, c.action, a.state, trigger)?;
+    tx.run(
+        "UPDATE actions SET in_doubt = ?2, generation = ?3, doubt_deadline = ?4, verify_failures = ?5, fence = ?6 WHERE id = ?1",
+        params![
+            c.action.as_bytes(),
+            c.attempts.in_doubt,
+            c.generation,
+            c.attempts.doubt_deadline.as_micros(),
+            c.attempts.verify_failures,
+            crate::codec::int(c.lease.fence)
+        ],
+    )?;
+    dispatch::release(tx, c.run, Step::Action(c.action))?;
+    dispatch::set_timer(tx, c.scope, c.run, Step::Action(c.action), c.lease.fence, c.until)
+}
+
+/// Exactly one result closes each intent: none without an open one, none twice.
+pub(crate) fn check_close(a: &ActionRecord, close: Option<&CloseAttempt>) -> Result<()> {
+    match (&a.open, close) {
+        (Some(open), Some(close)) if open.attempt == close.attempt => Ok(()),
+        (None, None) => Ok(()),
+        (Some(_), None) => Err(StoreError::Conflict("an intent is still open".to_owned())),
+        _ => Err(StoreError::Conflict("the attempt is closed already".to_owned())),
+    }
+}
+
+/// Writes the result of an attempt.
+pub(crate) fn close_attempt(tx: &mut Tx<'_>, a: &ActionRecord, close: &CloseAttempt) -> Result<()> {
+    tx.append(a.scope, &close.entry)?;
+    tx.run("UPDATE actions SET last_end = ?2, open_session = NULL WHERE id = ?1", params![a.id.as_bytes(), close.entry.id.as_bytes()])?;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! The disposition: attempt result, receipt, key, step, lane and next steps, in one transaction.
+
+use rusqlite::params;
+use tollgate_core::action::{ActionState, Trigger};
+use tollgate_core::ledger::Disposition;
+use tollgate_core::ports::{ActionRecord, ApprovalEnd, Authority, Dispose, Disposed, KeyChange, Step, StoreError};
+use tollgate_core::spec::OnUnknown;
+
+use crate::command::defer::{check_close, close_attempt};
+use crate::command::runs::{advance_run, set_state};
+use crate::command::{approval, dispatch, keys, lanes};
+use crate::error::Result;
+use crate::query::actions::load_action;
+use crate::tx::Tx;
+
+/// Disposes an action, once.
+pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
+    let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+    let unknown = c.disposal.disposition == Disposition::Unknown;
+    let trigger = if unknown { Trigger::DisposedUnknown } else { Trigger::Disposed };
+    check_authority(tx, c, &a)?;
+    if a.state.on(trigger).is_none() {
+        return Err(StoreError::Conflict(format!("an action that is {} cannot be disposed `{}`", a.state, c.disposal.disposition)));
+    }
+    check_close(&a, c.close.as_ref())?;
+
+    if let Some(close) = &c.close {
+        close_attempt(tx, &a, close)?;
+    }
+    for entry in &c.disposal.entries {
+        tx.append(c.scope, entry)?;
+    }
+    tx.append(c.scope, &c.disposal.receipt)?;
+    set_state(tx, c.action, a.state, trigger)?;
+    write_disposal(tx, c)?;
+    match c.authority {
+        Authority::Lease(_) => dispatch::release(tx, c.run, Step::Action(c.action))?,
+        Authority::Parked(_) => dispatch::forget(tx, c.run, Step::Action(c.action))?,
+        Authority::Approval(id, end) => approval::end(tx, c, &a, id, end)?,
+    }
+    if let Some(claim) = &a.key {
+        tx.run("DELETE FROM key_waiters WHERE key = ?1 AND action = ?2", params![claim.key.0, c.action.as_bytes()])?;
+        keys::settle(tx, c.scope, &claim.key, c.action, c.disposal.key, c.disposal.receipt.id)?;
+    } else if c.disposal.key != KeyChange::None {
+        return Err(StoreError::Conflict("the action has no effect key".to_owned()));
+    }
+    if let Some(lane) = &a.lane
+        && !(unknown && c.disposal.on_unknown == OnUnknown::Hold)
+    {
+        lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
+    }
+    advance_run(tx, c.scope, c.run, c.at, &c.spare, c.claim)
+}
+
+fn check_authority(tx: &Tx<'_>, c: &Dispose, a: &ActionRecord) -> Result<()> {
+    match c.authority {
+        Authority::Lease(lease) => dispatch::check(tx, c.run, Step::Action(c.action), lease),
+        Authority::Parked(state) if a.state == state && !state.may_have_effect() => Ok(()),
+        Authority::Parked(_) => Err(StoreError::Conflict(format!("the action is {} by now", a.state))),
+        Authority::Approval(id, end) => {
+            if a.state != ActionState::WaitingApproval || a.approval != Some(id) {
+                return Err(StoreError::Conflict("the approval request is answered already".to_owned()));
+            }
+            approval::check_end(tx, id, end == ApprovalEnd::Expired)
+        }
+    }
+}
+
+fn write_disposal(tx: &Tx<'_>, c: &Dispose) -> Result<()> {
+    tx.run(
+        "UPDATE actions SET disposition = ?2, reason = ?3, detail = ?4, receipt = ?5, output = ?6, open_session = NULL, rendered = NULL WHERE id = ?1",
+        params![
+            c.action.as_bytes(),
+            c.disposal.disposition.as_str(),
+            c.disposal.reason,
+            c.disposal.detail,
+            c.disposal.receipt.id.as_bytes(),
+            c.disposal.output
+        ],
+    )?;
+    Ok(())
+}

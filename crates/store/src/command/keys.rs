@@ -1,0 +1,109 @@
+//! Effect keys: one row makes one idempotency key take effect once, for ever.
+
+use rusqlite::{OptionalExtension, params};
+use tollgate_core::action::ActionState;
+use tollgate_core::gate::{KeyLook, KeyRow, KeyState, look_at_key};
+use tollgate_core::hash::Digest;
+use tollgate_core::id::{ActionId, EntryId, RunId};
+use tollgate_core::ports::{KeyChange, KeyClaim};
+use tollgate_core::scope::Scope;
+
+use crate::command::lanes::wake_action;
+use crate::error::{OrStore, Result, damaged};
+use crate::tx::{Tx, digest_of};
+
+const RESERVED: i64 = 0;
+const IN_DOUBT: i64 = 1;
+const CONSUMED: i64 = 2;
+
+/// The row of a key.
+pub(crate) fn read(tx: &Tx<'_>, key: &Digest) -> Result<Option<KeyRow>> {
+    type Raw = (i64, [u8; 16], Option<[u8; 16]>, Vec<u8>);
+    let raw: Option<Raw> = tx
+        .sql("SELECT state, action, receipt, fingerprint FROM effect_keys WHERE key = ?1")?
+        .query_row([key.0], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
+        .optional()
+        .or_store()?;
+    let Some((state, action, receipt, fingerprint)) = raw else { return Ok(None) };
+    let by = ActionId::from_bytes(action);
+    let state = match (state, receipt) {
+        (RESERVED, None) => KeyState::Reserved(by),
+        (IN_DOUBT, None) => KeyState::InDoubt(by),
+        (CONSUMED, Some(receipt)) => KeyState::Consumed { by, receipt: EntryId::from_bytes(receipt) },
+        _ => return Err(damaged("an effect key")),
+    };
+    Ok(Some(KeyRow { state, fingerprint: digest_of(&fingerprint)? }))
+}
+
+/// What an action sees at its key.
+pub(crate) fn look(tx: &Tx<'_>, me: ActionId, claim: &KeyClaim) -> Result<KeyLook> {
+    Ok(look_at_key(read(tx, &claim.key)?.as_ref(), me, &claim.fingerprint))
+}
+
+/// Reserves a free key under the unique constraint.
+pub(crate) fn reserve(tx: &Tx<'_>, scope: Scope, me: ActionId, claim: &KeyClaim) -> Result<()> {
+    tx.run(
+        "INSERT INTO effect_keys (key, reseller_id, tenant_id, mode, state, action, fingerprint) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            claim.key.0,
+            scope.reseller_id.as_bytes(),
+            scope.tenant_id.as_bytes(),
+            scope.mode.as_int(),
+            RESERVED,
+            me.as_bytes(),
+            claim.fingerprint.0
+        ],
+    )?;
+    Ok(())
+}
+
+/// Lists an action as waiting for a key.
+pub(crate) fn wait(tx: &Tx<'_>, key: &Digest, me: ActionId, run: RunId) -> Result<()> {
+    tx.run(
+        "INSERT INTO key_waiters (key, action, run_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        params![key.0, me.as_bytes(), run.as_bytes()],
+    )?;
+    Ok(())
+}
+
+/// Settles a key that this action reserved, and wakes who waits when it is consumed or free.
+pub(crate) fn settle(tx: &mut Tx<'_>, scope: Scope, key: &Digest, me: ActionId, change: KeyChange, receipt: EntryId) -> Result<()> {
+    let mine = params![key.0, me.as_bytes()];
+    match change {
+        KeyChange::None => return Ok(()),
+        KeyChange::Consume => {
+            let n = tx.run(
+                "UPDATE effect_keys SET state = 2, receipt = ?3 WHERE key = ?1 AND action = ?2 AND state <> 2",
+                params![key.0, me.as_bytes(), receipt.as_bytes()],
+            )?;
+            if n != 1 {
+                return Err(damaged("the effect key of an applied action"));
+            }
+        }
+        KeyChange::Free => {
+            tx.run("DELETE FROM effect_keys WHERE key = ?1 AND action = ?2 AND state <> 2", mine)?;
+        }
+        KeyChange::Doubt => {
+            tx.run("UPDATE effect_keys SET state = 1 WHERE key = ?1 AND action = ?2 AND state = 0", mine)?;
+            return Ok(());
+        }
+    }
+    wake_waiters(tx, scope, key)
+}
+
+fn wake_waiters(tx: &mut Tx<'_>, scope: Scope, key: &Digest) -> Result<()> {
+    let waiters: Vec<([u8; 16], [u8; 16])> = tx
+        .sql("SELECT action, run_id FROM key_waiters WHERE key = ?1 ORDER BY action")?
+        .query_map([key.0], |r| Ok((r.get(0)?, r.get(1)?)))
+        .or_store()?
+        .collect::<rusqlite::Result<_>>()
+        .or_store()?;
+    if waiters.is_empty() {
+        return Ok(());
+    }
+    tx.run("DELETE FROM key_waiters WHERE key = ?1", [key.0])?;
+    for (action, run) in waiters {
+        wake_action(tx, scope, RunId::from_bytes(run), ActionId::from_bytes(action), ActionState::WaitingKey)?;
+    }
+    Ok(())
+}

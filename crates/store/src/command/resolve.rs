@@ -1,0 +1,51 @@
+//! A person's word on an `unknown`: the key is consumed or free, the lane is passed on, the run moves.
+
+use rusqlite::params;
+use tollgate_core::action::{ActionState, Trigger};
+use tollgate_core::id::{ActionId, RunId};
+use tollgate_core::ports::{Disposed, KeyChange, Resolve, StoreError};
+use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
+
+use crate::command::runs::{advance_run, load_run, set_state};
+use crate::command::{keys, lanes};
+use crate::error::{OrStore, Result};
+use crate::query::actions::load_action;
+use crate::tx::Tx;
+
+/// Resolves an `unknown`, once.
+pub(crate) fn resolve(tx: &mut Tx<'_>, c: &Resolve) -> Result<Disposed> {
+    let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+    if a.state != ActionState::Unknown {
+        return Err(StoreError::Conflict(format!("the action is {}, not unknown", a.state)));
+    }
+    tx.append(c.scope, &c.entry)?;
+    set_state(tx, c.action, ActionState::Unknown, Trigger::Resolved)?;
+    tx.run("UPDATE actions SET resolved = ?2 WHERE id = ?1", params![c.action.as_bytes(), c.applied])?;
+    if let Some(claim) = &a.key {
+        let change = if c.applied { KeyChange::Consume } else { KeyChange::Free };
+        keys::settle(tx, c.scope, &claim.key, c.action, change, c.entry.id)?;
+    }
+    if let Some(lane) = &a.lane {
+        lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
+    }
+    advance_run(tx, c.scope, a.run, c.at, &c.spare, None)
+}
+
+/// Marks a run as being cancelled; lists its actions that wait and can be disposed at once.
+pub(crate) fn cancel_run(tx: &mut Tx<'_>, scope: Scope, run: RunId, at: Timestamp) -> Result<Vec<ActionId>> {
+    let row = load_run(tx, scope, run)?;
+    if row.state.is_final() {
+        return Err(StoreError::Conflict(format!("the run is {} already", row.state)));
+    }
+    tx.run("UPDATE runs SET cancelling = 1, updated_at = ?2 WHERE id = ?1", params![run.as_bytes(), at.as_micros()])?;
+    let mut sql = tx.sql("SELECT id FROM actions WHERE run_id = ?1 AND state IN (?2, ?3, ?4, ?5) ORDER BY seq")?;
+    let states =
+        [ActionState::Proposed, ActionState::WaitingKey, ActionState::WaitingLane, ActionState::WaitingApproval].map(ActionState::as_int);
+    let found = sql
+        .query_map(params![run.as_bytes(), states[0], states[1], states[2], states[3]], |r| r.get(0).map(ActionId::from_bytes))
+        .or_store()?
+        .collect::<rusqlite::Result<_>>()
+        .or_store()?;
+    Ok(found)
+}

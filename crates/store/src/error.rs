@@ -1,0 +1,43 @@
+//! What SQLite's errors mean to a caller of the ports.
+
+use rusqlite::ErrorCode;
+use tollgate_core::ports::StoreError;
+
+/// Maps by what the caller must do. Exhaustive where a wrong answer would hurt: an unknown fault is damage, never "try again".
+pub(crate) fn from_sqlite(e: &rusqlite::Error) -> StoreError {
+    let text = e.to_string();
+    match e.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Unavailable("the disk is full".to_owned()),
+        Some(ErrorCode::ReadOnly) => StoreError::Unavailable("the disk or the store file is read-only".to_owned()),
+        Some(ErrorCode::SystemIoFailure) => StoreError::Unavailable(format!("input/output failed: {text}")),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+            StoreError::Unavailable("another process locks the store".to_owned())
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
+            StoreError::Unavailable(format!("the store cannot be opened: {text}"))
+        }
+        Some(ErrorCode::OutOfMemory | ErrorCode::OperationInterrupted | ErrorCode::OperationAborted) => StoreError::Unavailable(text),
+        Some(ErrorCode::ConstraintViolation) => StoreError::Conflict(text),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(text),
+        _ => StoreError::Corrupt(text),
+    }
+}
+
+/// `?` on statements.
+pub(crate) type Result<T> = std::result::Result<T, StoreError>;
+
+/// Turns a statement's error into the port's.
+pub(crate) trait OrStore<T> {
+    fn or_store(self) -> Result<T>;
+}
+
+impl<T> OrStore<T> for rusqlite::Result<T> {
+    fn or_store(self) -> Result<T> {
+        self.map_err(|e| from_sqlite(&e))
+    }
+}
+
+/// A stored value that cannot be what was written: said so, nothing guessed.
+pub(crate) fn damaged(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("{what} does not read back"))
+}

@@ -1,0 +1,109 @@
+//! The ledger's entries and hashes, for exports and checkpoints.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tollgate_core::hash::Digest;
+use tollgate_core::id::EntryId;
+use tollgate_core::ledger::Frontier;
+use tollgate_core::ports::{StoredEntry, SubjectKeyRow};
+use tollgate_core::scope::Scope;
+
+use crate::codec::{col, id16, int};
+use crate::error::{OrStore, Result};
+use crate::tx::{digest_of, entry_position, entry_row, find_log};
+
+fn read_entry(r: &rusqlite::Row<'_>) -> Result<StoredEntry> {
+    Ok(StoredEntry {
+        position: entry_position(col(r, "n")?),
+        id: EntryId::from_bytes(id16(r, "id")?),
+        leaf: col(r, "leaf")?,
+        leaf_hash: digest_of(&col::<Vec<u8>>(r, "leaf_hash")?)?,
+        sealed: col(r, "sealed")?,
+    })
+}
+
+/// Entries of a log from a position on.
+pub(crate) fn range(conn: &Connection, scope: Scope, from: u64, limit: u32) -> Result<Vec<StoredEntry>> {
+    let Some((log, _)) = find_log(conn, scope)? else { return Ok(Vec::new()) };
+    let mut sql = conn.prepare_cached("SELECT * FROM entries WHERE n >= ?1 AND n < ?2 ORDER BY n LIMIT ?3").or_store()?;
+    let mut rows = sql.query(params![entry_row(log, from), entry_row(log + 1, 0), limit]).or_store()?;
+    let mut out = Vec::new();
+    while let Some(r) = rows.next().or_store()? {
+        out.push(read_entry(r)?);
+    }
+    Ok(out)
+}
+
+/// One entry of this log.
+pub(crate) fn get(conn: &Connection, scope: Scope, id: EntryId) -> Result<Option<StoredEntry>> {
+    let Some((log, _)) = find_log(conn, scope)? else { return Ok(None) };
+    conn.prepare_cached("SELECT * FROM entries WHERE id = ?1 AND n >= ?2 AND n < ?3")
+        .or_store()?
+        .query_row(params![id.as_bytes(), entry_row(log, 0), entry_row(log + 1, 0)], |r| Ok(read_entry(r)))
+        .optional()
+        .or_store()?
+        .transpose()
+}
+
+/// Entries about one action, in order.
+pub(crate) fn of_action(conn: &Connection, scope: Scope, action: tollgate_core::id::ActionId) -> Result<Vec<StoredEntry>> {
+    let Some((log, _)) = find_log(conn, scope)? else { return Ok(Vec::new()) };
+    let mut sql = conn.prepare_cached("SELECT * FROM entries WHERE action = ?1 AND n >= ?2 AND n < ?3 ORDER BY n").or_store()?;
+    let mut rows = sql.query(params![action.as_bytes(), entry_row(log, 0), entry_row(log + 1, 0)]).or_store()?;
+    let mut out = Vec::new();
+    while let Some(r) = rows.next().or_store()? {
+        out.push(read_entry(r)?);
+    }
+    Ok(out)
+}
+
+/// The tree's compact form.
+pub(crate) fn frontier(conn: &Connection, scope: Scope) -> Result<Frontier> {
+    Ok(find_log(conn, scope)?.map(|(_, f)| f).unwrap_or_default())
+}
+
+/// Leaf hashes of a range.
+pub(crate) fn leaf_hashes(conn: &Connection, scope: Scope, from: u64, to: u64) -> Result<Vec<Digest>> {
+    let Some((log, _)) = find_log(conn, scope)? else { return Ok(Vec::new()) };
+    let rows: Vec<Vec<u8>> = conn
+        .prepare_cached("SELECT leaf_hash FROM entries WHERE n >= ?1 AND n < ?2 ORDER BY n")
+        .or_store()?
+        .query_map(params![entry_row(log, from), entry_row(log, to)], |r| r.get(0))
+        .or_store()?
+        .collect::<rusqlite::Result<_>>()
+        .or_store()?;
+    rows.iter().map(|b| digest_of(b)).collect()
+}
+
+/// Roots of complete tiles of a level.
+pub(crate) fn tiles(conn: &Connection, scope: Scope, level: u8, from: u64, to: u64) -> Result<Vec<Digest>> {
+    let Some((log, _)) = find_log(conn, scope)? else { return Ok(Vec::new()) };
+    let rows: Vec<Vec<u8>> = conn
+        .prepare_cached("SELECT hash FROM tiles WHERE log = ?1 AND level = ?2 AND idx >= ?3 AND idx < ?4 ORDER BY idx")
+        .or_store()?
+        .query_map(params![log, level, int(from), int(to)], |r| r.get(0))
+        .or_store()?
+        .collect::<rusqlite::Result<_>>()
+        .or_store()?;
+    rows.iter().map(|b| digest_of(b)).collect()
+}
+
+/// The key that sealed a value; none when it was erased.
+pub(crate) fn subject_key(conn: &Connection, scope: Scope, key_id: [u8; 16]) -> Result<Option<SubjectKeyRow>> {
+    let found: Option<(Vec<u8>, Vec<u8>)> = conn
+        .prepare_cached("SELECT subject, wrapped FROM subject_keys WHERE key_id = ?1 AND tenant_id = ?2 AND mode = ?3")
+        .or_store()?
+        .query_row(params![key_id, scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()
+        .or_store()?;
+    found.map(|(subject, wrapped)| Ok(SubjectKeyRow { key_id, subject: digest_of(&subject)?, wrapped })).transpose()
+}
+
+/// The newest checkpoint of a log.
+pub(crate) fn checkpoint(conn: &Connection, scope: Scope) -> Result<Option<String>> {
+    let Some((log, _)) = find_log(conn, scope)? else { return Ok(None) };
+    conn.prepare_cached("SELECT signed FROM checkpoints WHERE log = ?1 ORDER BY size DESC LIMIT 1")
+        .or_store()?
+        .query_row([log], |r| r.get(0))
+        .optional()
+        .or_store()
+}

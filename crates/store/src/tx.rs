@@ -1,0 +1,169 @@
+//! What every command shares inside a transaction: statements, the store's clock, the ledger's heads.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use tollgate_core::hash::Digest;
+use tollgate_core::ledger::Frontier;
+use tollgate_core::ports::{NewEntry, StoreError};
+use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
+
+use crate::error::{OrStore, Result, damaged};
+
+/// Bits of a row id that are the position in its log.
+const POSITION_BITS: u32 = 40;
+
+/// The row id of an entry.
+pub(crate) fn entry_row(log: i64, position: u64) -> i64 {
+    (log << POSITION_BITS) + i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+/// The position of an entry's row.
+pub(crate) fn entry_position(row: i64) -> u64 {
+    u64::try_from(row & ((1 << POSITION_BITS) - 1)).unwrap_or(0)
+}
+
+/// Heads of the logs written since the store was opened.
+#[derive(Clone, Default)]
+pub(crate) struct Heads(BTreeMap<Scope, Head>);
+
+#[derive(Clone)]
+struct Head {
+    log: i64,
+    frontier: Frontier,
+    dirty: bool,
+}
+
+/// One open transaction.
+pub(crate) struct Tx<'a> {
+    conn: &'a Connection,
+    heads: &'a mut Heads,
+    now: Timestamp,
+    notify: bool,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(conn: &'a Connection, heads: &'a mut Heads, now: Timestamp) -> Self {
+        Self { conn, heads, now, notify: false }
+    }
+
+    /// The store's clock, read once per group.
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The connection, for queries that readers use too.
+    pub(crate) const fn connection(&self) -> &'a Connection {
+        self.conn
+    }
+
+    /// A statement, prepared once.
+    pub(crate) fn sql(&self, text: &str) -> Result<CachedStatement<'a>> {
+        self.conn.prepare_cached(text).or_store()
+    }
+
+    /// Runs a statement; answers how many rows it changed.
+    pub(crate) fn run(&self, text: &str, params: impl rusqlite::Params) -> Result<usize> {
+        self.sql(text)?.execute(params).or_store()
+    }
+
+    /// Rows written so far on this connection.
+    pub(crate) fn writes(&self) -> u64 {
+        self.conn.total_changes()
+    }
+
+    /// Steps became ready, or a timer earlier: whoever waits looks again after the commit.
+    pub(crate) const fn wake(&mut self) {
+        self.notify = true;
+    }
+
+    /// Appends an entry to its log, with the key that sealed its values.
+    pub(crate) fn append(&mut self, scope: Scope, entry: &NewEntry) -> Result<()> {
+        if let Some(key) = entry.sealed.as_ref().and_then(|s| s.new_key.as_ref()) {
+            self.run(
+                "INSERT INTO subject_keys (key_id, reseller_id, tenant_id, mode, subject, wrapped) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key_id) DO NOTHING",
+                params![key.key_id, scope.reseller_id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int(), key.subject.0, key.wrapped],
+            )?;
+        }
+        self.load_head(scope)?;
+        let head = self.heads.0.get_mut(&scope).ok_or_else(|| damaged("a log's head"))?;
+        let position = head.frontier.size();
+        let log = head.log;
+        let mut tiles = Vec::new();
+        head.frontier
+            .append(entry.leaf_hash, |level, index, hash| {
+                if level > 0 && level % 8 == 0 {
+                    tiles.push((level, index, hash));
+                }
+            })
+            .map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        head.dirty = true;
+        self.run(
+            "INSERT INTO entries (n, id, kind, at, action, leaf, leaf_hash, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                entry_row(log, position),
+                entry.id.as_bytes(),
+                entry.kind.as_str(),
+                entry.at.as_micros(),
+                entry.action.as_ref().map(|a| *a.as_bytes()),
+                entry.leaf,
+                entry.leaf_hash.0,
+                entry.sealed.as_ref().map(|s| &s.bytes)
+            ],
+        )?;
+        for (level, index, hash) in tiles {
+            self.run(
+                "INSERT INTO tiles (log, level, idx, hash) VALUES (?1, ?2, ?3, ?4)",
+                params![log, level, crate::codec::int(index), hash.0],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn load_head(&mut self, scope: Scope) -> Result<()> {
+        if self.heads.0.contains_key(&scope) {
+            return Ok(());
+        }
+        let found = find_log(self.conn, scope)?;
+        let head = match found {
+            Some((log, frontier)) => Head { log, frontier, dirty: false },
+            None => {
+                let frontier = Frontier::new();
+                self.run(
+                    "INSERT INTO logs (reseller_id, tenant_id, mode, frontier) VALUES (?1, ?2, ?3, ?4)",
+                    params![scope.reseller_id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int(), frontier.to_bytes()],
+                )?;
+                Head { log: self.conn.last_insert_rowid(), frontier, dirty: false }
+            }
+        };
+        self.heads.0.insert(scope, head);
+        Ok(())
+    }
+
+    /// Writes the heads that moved; answers whether anyone must be woken.
+    pub(crate) fn finish(self) -> Result<bool> {
+        for head in self.heads.0.values_mut().filter(|h| h.dirty) {
+            let mut update = self.conn.prepare_cached("UPDATE logs SET frontier = ?2 WHERE log = ?1").or_store()?;
+            update.execute(params![head.log, head.frontier.to_bytes()]).or_store()?;
+            head.dirty = false;
+        }
+        Ok(self.notify)
+    }
+}
+
+/// A log's number and frontier.
+pub(crate) fn find_log(conn: &Connection, scope: Scope) -> Result<Option<(i64, Frontier)>> {
+    let row: Option<(i64, Vec<u8>)> = conn
+        .prepare_cached("SELECT log, frontier FROM logs WHERE reseller_id = ?1 AND tenant_id = ?2 AND mode = ?3")
+        .or_store()?
+        .query_row(params![scope.reseller_id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()
+        .or_store()?;
+    row.map(|(log, bytes)| Ok((log, Frontier::from_bytes(&bytes).map_err(|e| StoreError::Corrupt(e.to_string()))?))).transpose()
+}
+
+/// A digest column from raw bytes.
+pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest> {
+    bytes.try_into().map(Digest).map_err(|_| damaged("a digest"))
+}
