@@ -1,5 +1,6 @@
 //! The ports: what the core asks of the outside, as traits and their command types.
 
+mod bundles;
 mod clock;
 mod effects;
 mod events;
@@ -13,6 +14,7 @@ mod tools;
 mod vault;
 mod webhooks;
 
+pub use bundles::{Active, Bundle, Bundles};
 pub use clock::{Clock, Entropy, IdSource};
 pub use effects::{
     ActionRecord, Answered, ApprovalEnd, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, CloseAttempt, Defer,

@@ -24,7 +24,7 @@ pub(crate) fn defer(tx: &mut Tx<'_>, c: &Defer) -> Result<()> {
     }
     set_state(tx, c.action, a.state, trigger)?;
     tx.run(
-        "UPDATE actions SET in_doubt = ?2, generation = ?3, doubt_deadline = ?4, verify_failures = ?5, fence = ?6 WHERE id = ?1",
+        "UPDATE actions SET in_doubt = ?2, generation_began = CASE WHEN generation = ?3 THEN generation_began ELSE 0 END, generation = ?3, doubt_deadline = ?4, verify_failures = ?5, fence = ?6 WHERE id = ?1",
         params![
             c.action.as_bytes(),
             c.attempts.in_doubt,

@@ -1,0 +1,53 @@
+//! Compiled bundles: the one a run is pinned to, and what is active now and never pinned.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::hash::Digest;
+use crate::scope::Scope;
+use crate::spec::BundleSpec;
+
+use super::{ConfigRev, PolicyEngine, Reasoner, ToolCaller};
+
+/// A bundle, compiled.
+#[derive(Clone)]
+pub struct Bundle {
+    /// Its content address.
+    pub digest: Digest,
+    /// Its specs.
+    pub spec: Arc<BundleSpec>,
+    /// Its operators.
+    pub reasoner: Arc<dyn Reasoner>,
+    /// Its tools.
+    pub tools: Arc<dyn ToolCaller>,
+}
+
+/// What governs actions now, whatever a run is pinned to.
+#[derive(Clone)]
+pub struct Active {
+    /// The revision it was read at: intents must match it.
+    pub rev: ConfigRev,
+    /// The active bundle.
+    pub bundle: Bundle,
+    /// The active policies.
+    pub policy: Arc<dyn PolicyEngine>,
+    /// Operators that are paused.
+    pub paused_operators: BTreeSet<String>,
+    /// Connectors that are paused.
+    pub paused_connectors: BTreeSet<String>,
+    /// How long an approval request waits for a person.
+    pub approval_expires: Duration,
+}
+
+/// Where compiled bundles come from.
+pub trait Bundles: Send + Sync {
+    /// What governs actions now; none before the first deployment.
+    fn active(&self, scope: Scope) -> Option<Arc<Active>>;
+
+    /// Reads again what is active, after the store said that it changed.
+    fn refresh(&self, scope: Scope) -> super::BoxFuture<'_, Result<(), super::StoreError>>;
+
+    /// A bundle that a run is pinned to; none when its artifact is gone or does not compile any more.
+    fn pinned(&self, digest: Digest) -> super::BoxFuture<'_, Option<Bundle>>;
+}

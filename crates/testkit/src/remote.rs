@@ -1,0 +1,161 @@
+//! A fake outside system that counts effects, honours keys, applies late and loses answers, as the test says.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tollgate_core::attempt::AttemptOutcome;
+use tollgate_core::ports::{BoxFuture, CallRequest, RenderError, Rendered, SecretLease, ToolCaller, VerifyAnswer};
+use tollgate_core::scope::Mode;
+use tollgate_core::time::Timestamp;
+
+/// What the remote does with one call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Behaviour {
+    /// Applies it and answers.
+    Apply,
+    /// Applies it; the answer is lost.
+    ApplyAndLoseAnswer,
+    /// The answer is lost and it is applied this much later.
+    ApplyLate(Duration),
+    /// The call is lost and never applied.
+    Lose,
+    /// Declares that it did not happen, with this status.
+    Reject(u16),
+    /// Nothing was sent.
+    NotSent,
+    /// Never answers: the future stays pending.
+    Hang,
+}
+
+#[derive(Default)]
+struct State {
+    script: VecDeque<Behaviour>,
+    effects: BTreeMap<String, Vec<Timestamp>>,
+    seen_keys: BTreeMap<String, Value>,
+    late: Vec<(Timestamp, String, Option<String>)>,
+    calls: u32,
+    secrets: Vec<Option<Vec<u8>>>,
+}
+
+/// The remote. Effects are counted per `args.id`.
+#[derive(Clone, Default)]
+pub struct Remote(Arc<Mutex<State>>);
+
+impl Remote {
+    /// What the next calls meet, in order; after that, all are applied.
+    pub fn script(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
+        self.0.lock().script.extend(behaviours);
+    }
+
+    /// How often the effect of an id happened, by `now`.
+    pub fn effects(&self, id: &str, now: Timestamp) -> usize {
+        let mut s = self.0.lock();
+        settle(&mut s, now);
+        s.effects.get(id).map_or(0, Vec::len)
+    }
+
+    /// Calls that reached it.
+    pub fn calls(&self) -> u32 {
+        self.0.lock().calls
+    }
+
+    /// The secret of each call, in order.
+    pub fn secrets(&self) -> Vec<Option<Vec<u8>>> {
+        self.0.lock().secrets.clone()
+    }
+}
+
+/// Applies what was late and is due; a key seen before applies nothing.
+fn settle(s: &mut State, now: Timestamp) {
+    let (due, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut s.late).into_iter().partition(|(at, ..)| *at <= now);
+    s.late = rest;
+    for (at, id, key) in due {
+        apply(s, &id, key.as_deref(), at);
+    }
+}
+
+fn apply(s: &mut State, id: &str, key: Option<&str>, at: Timestamp) -> Value {
+    if let Some(first) = key.and_then(|k| s.seen_keys.get(k)) {
+        return first.clone();
+    }
+    let list = s.effects.entry(id.to_owned()).or_default();
+    list.push(at);
+    let output = json!({"id": id, "n": list.len()});
+    if let Some(k) = key {
+        s.seen_keys.insert(k.to_owned(), output.clone());
+    }
+    output
+}
+
+fn id_of(rendered: &Rendered) -> String {
+    match rendered {
+        Rendered::Http { body: Some(body), .. } => body.clone(),
+        _ => String::new(),
+    }
+}
+
+impl ToolCaller for Remote {
+    fn validate(&self, _: &str, args: &Value) -> Result<(), Vec<String>> {
+        match args.get("id").and_then(Value::as_str) {
+            Some(_) => Ok(()),
+            None => Err(vec!["`/id` is required".to_owned()]),
+        }
+    }
+
+    fn render(&self, tool: &str, _: Mode, args: &Value) -> Result<Rendered, RenderError> {
+        let id = args.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Rendered::Http { method: "POST".to_owned(), url: format!("http://remote/{tool}"), headers: Vec::new(), body: Some(id) })
+    }
+
+    fn secret_of(&self, tool: &str) -> Option<&str> {
+        tool.ends_with("_secret").then_some("token")
+    }
+
+    fn call<'a>(&'a self, request: CallRequest<'a>) -> BoxFuture<'a, AttemptOutcome> {
+        let mut s = self.0.lock();
+        settle(&mut s, request.now);
+        let behaviour = s.script.pop_front().unwrap_or(Behaviour::Apply);
+        if behaviour != Behaviour::NotSent {
+            s.calls += 1;
+            s.secrets.push(request.secret.as_ref().map(|l| l.expose().to_vec()));
+        }
+        let (id, key) = (id_of(request.rendered), request.remote_key.map(str::to_owned));
+        let lost = || AttemptOutcome::Ambiguous { message: "the connection was reset".to_owned(), status: None };
+        let out = match behaviour {
+            Behaviour::Apply => AttemptOutcome::Applied { output: apply(&mut s, &id, key.as_deref(), request.now), status: Some(200) },
+            Behaviour::ApplyAndLoseAnswer => {
+                apply(&mut s, &id, key.as_deref(), request.now);
+                lost()
+            }
+            Behaviour::ApplyLate(span) => {
+                s.late.push((request.now.plus(span), id, key));
+                lost()
+            }
+            Behaviour::Lose => lost(),
+            Behaviour::Reject(status) => AttemptOutcome::Rejected {
+                status: Some(status),
+                message: "no".to_owned(),
+                retryable: matches!(status, 401 | 429 | 503),
+                retry_after: None,
+                settles_doubt: !matches!(status, 401 | 403 | 429 | 503),
+            },
+            Behaviour::NotSent => AttemptOutcome::NotSent { message: "connection refused".to_owned(), retryable: true },
+            Behaviour::Hang => return Box::pin(std::future::pending()),
+        };
+        Box::pin(std::future::ready(out))
+    }
+
+    fn verify_secret_of(&self, _: &str) -> Option<&str> {
+        None
+    }
+
+    fn verify<'a>(&'a self, _: &'a str, _: Mode, args: &'a Value, _: Option<SecretLease>, now: Timestamp) -> BoxFuture<'a, VerifyAnswer> {
+        let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
+        let n = self.effects(id, now);
+        let answer = if n > 0 { VerifyAnswer::Happened(json!({"id": id})) } else { VerifyAnswer::DidNotHappen(json!(null)) };
+        Box::pin(std::future::ready(answer))
+    }
+}

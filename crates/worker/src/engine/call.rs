@@ -1,0 +1,177 @@
+//! The attempt: secret, call, result, and what follows it.
+
+use tollgate_core::action::ActionState;
+use tollgate_core::attempt::{AttemptOutcome, Attempts, Next, after_attempt};
+use tollgate_core::id::EntryId;
+use tollgate_core::ledger::{AttemptEnd, Body, Disposition, Field};
+use tollgate_core::ports::{CallRequest, CloseAttempt, Defer, Rendered, StoreError};
+use tollgate_core::time::Timestamp;
+use tollgate_core::verdict::Decision;
+
+use super::Engine;
+use super::act::{Outcome, Round};
+use super::end::Ending;
+use crate::entries::Scribe;
+
+impl Engine {
+    /// Makes the call whose intent is durable, and commits what followed.
+    pub(super) async fn call(
+        &self,
+        r: &Round<'_>,
+        decision: Decision,
+        rendered: &Rendered,
+        intent: EntryId,
+        deadline_at: Timestamp,
+    ) -> Result<Outcome, StoreError> {
+        let outcome = self.attempt(r, rendered, deadline_at).await;
+        let attempt = r.record.attempts.count + 1;
+        self.conclude(r, Some(decision), rendered, Ended { attempt, intent, deadline_at, outcome, by: None }).await
+    }
+
+    /// One outside call with one leased secret. Whatever happens is an outcome.
+    async fn attempt(&self, r: &Round<'_>, rendered: &Rendered, deadline_at: Timestamp) -> AttemptOutcome {
+        let tools = &r.bundle.tools;
+        let name = &r.tool.name;
+        let secret = match tools.secret_of(name).filter(|_| !matches!(rendered, Rendered::Stub { .. })) {
+            None => None,
+            Some(secret) => match self.deps.sealer.lease(r.claimed.scope, secret).await {
+                Ok(lease) => Some(lease),
+                Err(e) => return AttemptOutcome::NotSent { message: e.to_string(), retryable: true },
+            },
+        };
+        let version = secret.as_ref().map(tollgate_core::ports::SecretLease::version);
+        let remote_key = self.remote_key(r);
+        let request = CallRequest {
+            tool: name,
+            mode: r.claimed.scope.mode,
+            rendered,
+            remote_key: remote_key.as_deref(),
+            secret,
+            deadline_at,
+            now: self.deps.ids.now(),
+        };
+        let outcome = tools.call(request).await;
+        self.after_401(r, outcome, version).await
+    }
+
+    /// A 401 is tried again only when the secret was rotated meanwhile.
+    async fn after_401(&self, r: &Round<'_>, outcome: AttemptOutcome, used: Option<u32>) -> AttemptOutcome {
+        let AttemptOutcome::Rejected { status: Some(401), message, retry_after, settles_doubt, .. } = outcome else { return outcome };
+        let newest = match r.bundle.tools.secret_of(&r.tool.name) {
+            Some(name) => self.deps.sealer.lease(r.claimed.scope, name).await.ok().map(|l| l.version()),
+            None => None,
+        };
+        AttemptOutcome::Rejected { status: Some(401), message, retryable: newest.is_some() && newest != used, retry_after, settles_doubt }
+    }
+
+    /// An intent that its worker did not close: it crashed, or lost its lease.
+    pub(super) async fn recover(&self, r: &Round<'_>) -> Result<Outcome, StoreError> {
+        let Some(open) = &r.record.open else { return Ok(Outcome::Again) };
+        let rendered = match &r.record.rendered {
+            Some(bytes) => {
+                serde_json::from_slice(bytes).map_err(|_| StoreError::Corrupt("a stored request does not read back".to_owned()))?
+            }
+            None => return Err(StoreError::Corrupt("an open attempt without its request".to_owned())),
+        };
+        let outcome = AttemptOutcome::Ambiguous { message: "the worker was lost during the call".to_owned(), status: None };
+        let deadline_at = r.record.deadline_at.unwrap_or_else(|| self.deps.ids.now());
+        let ended = Ended { attempt: open.attempt, intent: open.intent, deadline_at, outcome, by: Some("recovery") };
+        self.conclude(r, None, &rendered, ended).await
+    }
+
+    /// Commits an attempt's end: a disposition, or a wait.
+    async fn conclude(&self, r: &Round<'_>, decision: Option<Decision>, rendered: &Rendered, ended: Ended) -> Result<Outcome, StoreError> {
+        let close = self.close(r, &ended)?;
+        let before = after(&r.record.attempts, &ended, ended.deadline_at.minus(r.tool.timeout()));
+        let next = after_attempt(r.tool, &ended.outcome, &before, self.deps.ids.now(), self.deps.ids.jitter());
+        let ending = |disposition, reason: &str| {
+            Ending::new(disposition, reason)
+                .decided_opt(decision)
+                .outcome(&ended.outcome)
+                .stub(rendered)
+                .closing(ended.intent, close.clone())
+        };
+        match next {
+            Next::Applied => self.end(r, ending(Disposition::Applied, "applied")).await,
+            Next::Failed => self.end(r, ending(Disposition::Failed, ended.outcome.kind().as_str())).await,
+            Next::Unknown(why) => self.end(r, ending(Disposition::Unknown, "in_doubt").detail(why)).await,
+            Next::Retry { at, new_generation } => {
+                let attempts = Attempts { in_doubt: false, verify_failures: 0, ..before };
+                self.defer(r, Some(close), ActionState::Backoff, attempts, r.record.generation + u32::from(new_generation), at).await
+            }
+            Next::Resend { at } | Next::Verify { at } => {
+                let attempts = Attempts { in_doubt: true, ..before };
+                self.defer(r, Some(close), ActionState::Doubt, attempts, r.record.generation, at).await
+            }
+        }
+    }
+
+    fn close(&self, r: &Round<'_>, ended: &Ended) -> Result<CloseAttempt, StoreError> {
+        let scribe = Scribe::new(r.record, &self.deps.ids, &*self.deps.sealer);
+        let entry = scribe.entry(None, |committer, mut committed, _| {
+            if !ended.outcome.message().is_empty() {
+                committer.text_named(&mut committed, Field::Message, &format!("message#{}", ended.attempt), ended.outcome.message());
+            }
+            Body::Attempt(Box::new(AttemptEnd {
+                of: scribe.of(),
+                attempt: ended.attempt,
+                generation: r.record.generation,
+                intent: ended.intent,
+                result: ended.outcome.kind(),
+                status: ended.outcome.status(),
+                concluded_by: ended.by.map(str::to_owned),
+                committed,
+            }))
+        })?;
+        Ok(CloseAttempt { attempt: ended.attempt, result: ended.outcome.kind(), entry })
+    }
+
+    /// Sets the action aside. It keeps its lane.
+    pub(super) async fn defer(
+        &self,
+        r: &Round<'_>,
+        close: Option<CloseAttempt>,
+        state: ActionState,
+        attempts: Attempts,
+        generation: u32,
+        until: Timestamp,
+    ) -> Result<Outcome, StoreError> {
+        let kept: Vec<_> = close.iter().map(|c| c.entry.clone()).collect();
+        let command = Defer {
+            scope: r.claimed.scope,
+            run: r.claimed.run,
+            action: r.record.id,
+            lease: r.claimed.lease,
+            close,
+            state,
+            attempts,
+            generation,
+            until,
+        };
+        self.deps.effects.defer(command).await?;
+        self.stored(r.claimed.scope, &kept);
+        Ok(Outcome::Done(Vec::new()))
+    }
+}
+
+/// How an attempt ended.
+struct Ended {
+    attempt: u32,
+    intent: EntryId,
+    deadline_at: Timestamp,
+    outcome: AttemptOutcome,
+    by: Option<&'static str>,
+}
+
+/// The counts with this attempt included; `in_doubt` says whether an earlier one, or this, is unsettled.
+fn after(before: &Attempts, ended: &Ended, began: Timestamp) -> Attempts {
+    let ambiguous = matches!(ended.outcome, AttemptOutcome::Ambiguous { .. });
+    let generation_began = if before.generation_began == Timestamp::default() { began } else { before.generation_began };
+    Attempts {
+        count: ended.attempt,
+        in_doubt: before.in_doubt || ambiguous,
+        generation_began,
+        doubt_deadline: if ambiguous { before.doubt_deadline.max(ended.deadline_at) } else { before.doubt_deadline },
+        verify_failures: before.verify_failures,
+    }
+}

@@ -1,0 +1,199 @@
+//! Endings: the disposition and its receipt.
+
+use tollgate_core::attempt::AttemptOutcome;
+use tollgate_core::canon::canonical;
+use tollgate_core::id::{ActionId, EntryId};
+use tollgate_core::ledger::{Body, Disposition, Field, Receipt, Refs};
+use tollgate_core::ports::{ActionRecord, Authority, Claimed, CloseAttempt, Disposal, Dispose, KeyChange, Rendered, StoreError};
+use tollgate_core::spec::{OnUnknown, ToolSpec};
+use tollgate_core::verdict::{Decision, Verdict};
+
+use super::Engine;
+use super::act::{Outcome, Round};
+use crate::entries::Scribe;
+
+/// How an action is about to end.
+pub(super) struct Ending {
+    disposition: Disposition,
+    reason: String,
+    detail: Option<String>,
+    decision: Option<Decision>,
+    refs: Refs,
+    output: Option<serde_json::Value>,
+    args_differ: bool,
+    stub: bool,
+    close: Option<CloseAttempt>,
+    attempts: Option<u32>,
+}
+
+impl Ending {
+    pub(super) fn new(disposition: Disposition, reason: &str) -> Self {
+        Self {
+            disposition,
+            reason: reason.to_owned(),
+            detail: None,
+            decision: None,
+            refs: Refs::default(),
+            output: None,
+            args_differ: false,
+            stub: false,
+            close: None,
+            attempts: None,
+        }
+    }
+
+    pub(super) fn detail(mut self, text: impl Into<String>) -> Self {
+        self.detail = Some(text.into());
+        self
+    }
+
+    pub(super) fn detail_opt(mut self, text: Option<String>) -> Self {
+        self.detail = text;
+        self
+    }
+
+    pub(super) fn decided(mut self, decision: Decision) -> Self {
+        self.decision = Some(decision);
+        self
+    }
+
+    pub(super) fn decided_opt(mut self, decision: Option<Decision>) -> Self {
+        self.decision = decision;
+        self
+    }
+
+    pub(super) fn approval(mut self, entry: EntryId) -> Self {
+        self.refs.approval = Some(entry);
+        self
+    }
+
+    /// With the attempt that it ends with, begun as number `attempt`.
+    pub(super) fn closing(mut self, intent: EntryId, close: CloseAttempt) -> Self {
+        self.refs.intent = Some(intent);
+        self.refs.attempt = Some(close.entry.id);
+        self.attempts = Some(close.attempt);
+        self.close = Some(close);
+        self
+    }
+
+    pub(super) fn outcome(mut self, outcome: &AttemptOutcome) -> Self {
+        match outcome {
+            AttemptOutcome::Applied { output, .. } => self.output = Some(output.clone()),
+            other => self.detail = Some(other.message().to_owned()).filter(|m| !m.is_empty()),
+        }
+        self
+    }
+
+    pub(super) fn output(mut self, output: serde_json::Value) -> Self {
+        self.output = Some(output);
+        self
+    }
+
+    pub(super) const fn stub(mut self, rendered: &Rendered) -> Self {
+        self.stub = matches!(rendered, Rendered::Stub { .. });
+        self
+    }
+}
+
+/// What an ending does to the effect key.
+fn key_change(record: &ActionRecord, disposition: Disposition) -> KeyChange {
+    match disposition {
+        _ if record.key.is_none() => KeyChange::None,
+        Disposition::Applied => KeyChange::Consume,
+        Disposition::Unknown => KeyChange::Doubt,
+        Disposition::Deduplicated => KeyChange::None,
+        _ => KeyChange::Free,
+    }
+}
+
+/// The gate's answer, which may be stricter than policy's.
+fn verdict(ending: &Ending) -> Option<Verdict> {
+    match ending.disposition {
+        Disposition::Deduplicated => Some(Verdict::Dedup),
+        Disposition::Refused => Some(Verdict::Block),
+        _ => ending.decision.as_ref().map(|d| d.verdict).filter(|v| *v != Verdict::Block),
+    }
+}
+
+impl Engine {
+    /// Ends an action whose tool is known.
+    pub(super) async fn end(&self, r: &Round<'_>, ending: Ending) -> Result<Outcome, StoreError> {
+        self.dispose(r.claimed, r.record, Some(r.tool), ending).await
+    }
+
+    /// Ends an action that never came to the gate.
+    pub(super) async fn end_unasked(&self, claimed: Claimed, record: &ActionRecord, ending: Ending) -> Result<Outcome, StoreError> {
+        self.dispose(claimed, record, None, ending).await
+    }
+
+    /// A success without a call: the first output, and whether other arguments asked for it.
+    pub(super) async fn duplicate(&self, r: &Round<'_>, by: ActionId, receipt: EntryId, decision: Decision) -> Result<Outcome, StoreError> {
+        let first = self.deps.effects.consumed_output(r.claimed.scope, by).await?;
+        let mut ending = Ending::new(Disposition::Deduplicated, "already_applied").decided(decision);
+        ending.refs.duplicate_of = Some(receipt);
+        if let Some(first) = first {
+            ending.args_differ = canonical(&first.proposal.args) != canonical(&r.record.proposal.args);
+            ending.output = first.output.as_deref().and_then(|o| serde_json::from_slice(o).ok());
+        }
+        self.end(r, ending).await
+    }
+
+    async fn dispose(
+        &self,
+        claimed: Claimed,
+        record: &ActionRecord,
+        tool: Option<&ToolSpec>,
+        ending: Ending,
+    ) -> Result<Outcome, StoreError> {
+        let deps = &self.deps;
+        let scribe = Scribe::new(record, &deps.ids, &*deps.sealer);
+        let attempts = ending.attempts.unwrap_or(record.attempts.count);
+        let mut refs = ending.refs;
+        refs.intent = refs.intent.or(record.last_intent);
+        let receipt = scribe.entry(ending.decision.as_ref(), |committer, mut committed, decision| {
+            if let Some(output) = &ending.output {
+                committer.json(&mut committed, Field::Output, &format!("output#{attempts}"), output);
+            }
+            if let Some(detail) = &ending.detail {
+                committer.text_named(&mut committed, Field::Message, "detail", detail);
+            }
+            Body::Receipt(Box::new(Receipt {
+                of: scribe.of(),
+                disposition: ending.disposition,
+                verdict: verdict(&ending),
+                reason: ending.reason.clone(),
+                decision,
+                attempts,
+                refs,
+                args_differ: ending.args_differ,
+                stub: ending.stub,
+                committed,
+            }))
+        })?;
+        let kept: Vec<_> = ending.close.iter().map(|c| c.entry.clone()).chain([receipt.clone()]).collect();
+        let command = Dispose {
+            scope: claimed.scope,
+            run: claimed.run,
+            action: record.id,
+            authority: Authority::Lease(claimed.lease),
+            close: ending.close,
+            disposal: Disposal {
+                disposition: ending.disposition,
+                reason: ending.reason,
+                detail: ending.detail,
+                receipt,
+                entries: Vec::new(),
+                output: ending.output.map(|o| o.to_string().into_bytes()),
+                key: key_change(record, ending.disposition),
+                on_unknown: tool.map_or(OnUnknown::Hold, |t| t.on_unknown),
+            },
+            at: deps.ids.now(),
+            spare: (0..record.plan_len).map(|_| EntryId::from_bytes(deps.ids.uuid())).collect(),
+            claim: Some(self.session),
+        };
+        // An answer lost here is read again by the caller; the call is never made again.
+        let disposed = deps.effects.dispose(command).await?;
+        self.stored(claimed.scope, &kept);
+        Ok(Outcome::Done(disposed.claimed))
+    }
+}

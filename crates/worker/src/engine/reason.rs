@@ -1,0 +1,71 @@
+//! The reasoning step: an operator proposes, the plan is stored once.
+
+use tollgate_core::gate::{effect_key, fingerprint, lane_key};
+use tollgate_core::id::{ActionId, PlanId};
+use tollgate_core::plan::{ProposalError, ProposedAction};
+use tollgate_core::ports::{Bundle, Claimed, KeyClaim, NewAction, PlanOutcome, StoreError, StorePlan};
+use tollgate_core::scope::Scope;
+use tollgate_core::spec::{Effect, Ordering};
+
+use super::Engine;
+
+impl Engine {
+    pub(super) async fn reason(&self, claimed: Claimed) -> Result<Vec<Claimed>, StoreError> {
+        let record = self.deps.exec.reason_step(claimed.scope, claimed.run).await?.ok_or(StoreError::NotFound)?;
+        let bundle = self.deps.bundles.pinned(record.bundle).await;
+        let operator = bundle.as_ref().and_then(|b| b.spec.operators.get(&record.operator));
+        let (ordering, draft) = operator.map_or((Ordering::Relaxed, false), |o| (o.ordering, o.draft));
+        let outcome = match &bundle {
+            None => PlanOutcome::Failed(gone(&record.operator)),
+            Some(b) => match b.reasoner.propose(&record.operator, &record.event).await {
+                Err(e) => PlanOutcome::Failed(e),
+                Ok(None) => PlanOutcome::Nothing,
+                Ok(Some(plan)) => {
+                    let actions = plan.actions.into_iter().map(|a| self.new_action(claimed.scope, b, a)).collect();
+                    if draft { PlanOutcome::Draft(actions) } else { PlanOutcome::Proposed(actions) }
+                }
+            },
+        };
+        let command = StorePlan {
+            scope: claimed.scope,
+            run: claimed.run,
+            lease: claimed.lease,
+            plan: PlanId::from_bytes(*claimed.run.as_bytes()),
+            at: self.deps.ids.now(),
+            outcome,
+            ordering,
+            claim: Some(self.session),
+        };
+        match self.deps.effects.store_plan(command).await {
+            Ok(stored) => Ok(stored.claimed),
+            // It was stored, then: the lease is gone with it, and whoever claims next goes on from there.
+            Err(StoreError::AnswerLost | StoreError::Conflict(_)) => Ok(Vec::new()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// An action as the store takes it: named by its keys, salted for its commitments.
+    pub(crate) fn new_action(&self, scope: Scope, bundle: &Bundle, proposal: ProposedAction) -> NewAction {
+        let tool = bundle.spec.tools.get(&proposal.tool);
+        let effect = tool.map_or(Effect::Write, |t| t.effect);
+        let writes = effect == Effect::Write;
+        let lane = proposal.entity_key.as_deref().filter(|_| writes).map(|e| lane_key(&scope, e));
+        let key = match (&proposal.idempotency_key, tool) {
+            (Some(k), Some(t)) if writes => Some(KeyClaim { key: effect_key(&scope, k), fingerprint: fingerprint(t, &proposal) }),
+            _ => None,
+        };
+        NewAction {
+            id: ActionId::from_bytes(self.deps.ids.uuid()),
+            tool_digest: tool.map(tollgate_core::spec::ToolSpec::digest),
+            effect,
+            salt: self.deps.ids.random(),
+            lane,
+            key,
+            proposal,
+        }
+    }
+}
+
+fn gone(operator: &str) -> ProposalError {
+    ProposalError { place: operator.to_owned(), message: "the bundle that this run is pinned to is not available".to_owned() }
+}
