@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tollgate_core::ports::RenderError;
-use tollgate_expr::{Inputs, JsonTemplate, Template};
+use tollgate_expr::{Inputs, JsonTemplate, Part, Template};
 use url::Url;
 
 use super::encode::{component, is_dot_segment};
 use crate::fault::Fault;
-use crate::template::{Placed, REQUEST_ROOTS, Stretch, cut};
+use crate::template::{Placed, REQUEST_ROOTS, or_null};
 
 const PLACE: &str = "request.url";
 /// Longest URL, in bytes: what common servers take.
@@ -20,37 +20,15 @@ const MAX_BYTES: usize = 8192;
 
 /// A compiled URL with its query.
 pub(crate) struct UrlTemplate {
-    pieces: Vec<Piece>,
-    query: Vec<(String, Placed<JsonTemplate>)>,
-}
-
-struct Piece {
     template: Placed<Template>,
-    /// May hold what a caller says: encoded.
-    from_args: bool,
-    shown: String,
+    query: Vec<(String, Placed<JsonTemplate>)>,
 }
 
 impl UrlTemplate {
     /// Compiles the URL and its query parameters.
     pub fn compile(source: &str, query: &BTreeMap<String, Value>) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
-        let mut pieces = Vec::new();
-        // Compiled whole first: positions in faults are those of the whole text.
-        if let Err(fault) = Placed::text(PLACE, source, REQUEST_ROOTS) {
-            return Err(vec![fault]);
-        }
-        for stretch in cut(source) {
-            let (text, from_args) = match stretch {
-                Stretch::Text(text) => (text, false),
-                // What compiles without `args` cannot read them.
-                Stretch::Interpolation(text) => (text, Template::compile(text, &["config"]).is_err()),
-            };
-            match Placed::text(PLACE, text, REQUEST_ROOTS) {
-                Ok(template) => pieces.push(Piece { template, from_args, shown: text.to_owned() }),
-                Err(fault) => faults.push(fault),
-            }
-        }
+        let template = Placed::text(PLACE, source, REQUEST_ROOTS).map_err(|f| faults.push(f)).ok();
         let mut compiled = Vec::new();
         for (name, value) in query {
             match Placed::json(&format!("request.query.{name}"), value, REQUEST_ROOTS) {
@@ -58,20 +36,22 @@ impl UrlTemplate {
                 Err(fault) => faults.push(fault),
             }
         }
-        if faults.is_empty() { Ok(Self { pieces, query: compiled }) } else { Err(faults) }
+        match template {
+            Some(template) if faults.is_empty() => Ok(Self { template, query: compiled }),
+            _ => Err(faults),
+        }
     }
 
     /// Scheme, host and port, which no argument can change. Says what is wrong with them.
     pub fn fixed_part(&self, config: &Value) -> Result<Url, Fault> {
-        let nothing = Value::Object(serde_json::Map::new());
-        let inputs = Inputs::new().with("config", config).with("args", &nothing);
+        let inputs = Inputs::new().with("config", config);
         let mut text = String::new();
         let mut fixed = true;
-        for piece in &self.pieces {
-            fixed &= !piece.from_args;
+        for part in self.template.parts() {
+            fixed &= !from_args(part);
             // What stands behind an argument is no part of the host, but a missing value is better found now.
-            if !piece.from_args {
-                let value = piece.template.eval_text(&inputs).map_err(|e| Fault::new(PLACE, e.message))?;
+            if !from_args(part) {
+                let value = self.plain(part, &inputs).map_err(|e| Fault::new(PLACE, e.message))?;
                 text.push_str(if fixed { &value } else { "" });
             }
         }
@@ -81,20 +61,31 @@ impl UrlTemplate {
     /// The URL for these arguments.
     pub fn render(&self, inputs: &Inputs<'_>, fixed: &Url) -> Result<String, RenderError> {
         let mut text = String::new();
-        for piece in &self.pieces {
-            if !piece.from_args {
-                text.push_str(&piece.template.eval_text(inputs)?);
-                continue;
+        for part in self.template.parts() {
+            let value = self.plain(part, inputs)?;
+            match part {
+                Part::Expr(e) if from_args(part) => {
+                    if value.is_empty() && !text.contains('?') {
+                        return Err(wrong(format!("`${{{}}}` is empty, and would change the path", e.source())));
+                    }
+                    text.push_str(&component(&value));
+                }
+                _ => text.push_str(&value),
             }
-            let value = piece.template.eval_or_null(inputs)?;
-            let value = scalar(&value).map_err(|what| wrong(format!("`{}` is {what}, which has no place in a URL", piece.shown)))?;
-            if value.is_empty() && !text.contains('?') {
-                return Err(wrong(format!("`{}` is empty, and would change the path", piece.shown)));
-            }
-            text.push_str(&component(&value));
         }
         self.add_query(&mut text, inputs)?;
         self.finish(&text, fixed)
+    }
+
+    /// The text of a part, before any encoding.
+    fn plain(&self, part: &Part, inputs: &Inputs<'_>) -> Result<String, RenderError> {
+        match part {
+            Part::Text(text) => Ok(text.clone()),
+            Part::Expr(e) => {
+                let value = or_null(e.eval(inputs)).map_err(|failed| self.template.failed(&failed))?;
+                scalar(&value).map_err(|what| wrong(format!("`${{{}}}` is {what}, which has no place in a URL", e.source())))
+            }
+        }
     }
 
     fn add_query(&self, text: &mut String, inputs: &Inputs<'_>) -> Result<(), RenderError> {
@@ -133,6 +124,14 @@ impl UrlTemplate {
             return Err(wrong("the URL would lead to another host than the connector's"));
         }
         Ok(url.into())
+    }
+}
+
+/// Whether a part may hold what a caller says. An evaluation is given nothing but what the expression refers to.
+fn from_args(part: &Part) -> bool {
+    match part {
+        Part::Text(_) => false,
+        Part::Expr(e) => e.references().iter().any(|path| path.split('.').next() != Some("config")),
     }
 }
 

@@ -111,7 +111,7 @@ fn bodies_keep_their_types() {
     assert_eq!(body.unwrap(), r#"{"fixed":1,"id":7,"labels":["a\"b\n"],"text":"no 7"}"#);
     assert!(headers.contains(&("content-type".to_owned(), "application/json".to_owned())));
     let error = connectors_error(&c);
-    assert!(error.starts_with("request.json: "), "{error}");
+    assert!(error.starts_with("request.json/id: "), "{error}");
 }
 
 fn connectors_error(c: &Connectors) -> String {

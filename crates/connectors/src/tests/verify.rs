@@ -80,7 +80,7 @@ fn what_is_asked_must_be_a_read() {
         (json!({"tool": "nope"}), state(), "verify.tool"),
         (json!({}), write, "verify.tool"),
         (json!({"happened": "nope.x"}), state(), "verify.happened"),
-        (json!({"args": {"order": "${output.x}"}}), state(), "verify.args"),
+        (json!({"args": {"order": "${output.x}"}}), state(), "verify.args/order"),
     ] {
         let faults = compiled(verify, read).unwrap_err();
         assert_eq!((faults.len(), faults[0].place.as_str()), (1, place), "{faults:?}");

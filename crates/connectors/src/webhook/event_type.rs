@@ -5,87 +5,83 @@
 //! interpolations is null, empty or a missing member; any other error refuses the webhook.
 
 use serde_json::Value;
-use tollgate_expr::{Inputs, Template};
+use tollgate_expr::{Expression, Inputs, Part, Template};
 
 use crate::fault::Fault;
-use crate::template::{Placed, Stretch, cut};
+use crate::template::{Placed, or_null};
 
 /// What templates of webhooks read.
 pub(crate) const ROOTS: &[&str] = &["headers", "body"];
 
-/// A compiled event type: segments of pieces.
-pub(crate) struct EventType(Vec<Vec<Placed<Template>>>);
+/// A compiled event type.
+pub(crate) struct EventType(Placed<Template>);
 
 impl EventType {
     /// Compiles the template.
     pub fn compile(place: &str, source: &str) -> Result<Self, Fault> {
-        // Compiled whole first: positions in faults are those of the whole text.
-        Placed::text(place, source, ROOTS)?;
-        let mut segments = vec![Vec::new()];
-        for stretch in cut(source) {
-            match stretch {
-                Stretch::Interpolation(text) => push(&mut segments, Placed::text(place, text, ROOTS)?),
-                Stretch::Text(text) => {
-                    for (i, part) in text.split('.').enumerate() {
-                        if i > 0 {
-                            segments.push(Vec::new());
-                        }
-                        if !part.is_empty() {
-                            push(&mut segments, Placed::text(place, part, ROOTS)?);
-                        }
-                    }
-                }
-            }
+        let template = Placed::text(place, source, ROOTS)?;
+        let present = |_: &Expression| Ok(Some("x".to_owned()));
+        let segments = segments(template.parts(), present).map_err(|m| Fault::new(place, m))?;
+        if segments.iter().any(|s| s.as_deref() == Some("")) {
+            let source = source.escape_debug();
+            return Err(Fault::new(place, format!("`{source}` has an empty segment: write dotted words such as `issues.opened`")));
         }
-        if segments.iter().any(Vec::is_empty) {
-            return Err(Fault::new(
-                place,
-                format!("`{}` has an empty segment: write dotted words such as `issues.opened`", source.escape_debug()),
-            ));
-        }
-        Ok(Self(segments))
+        Ok(Self(template))
+    }
+
+    /// The headers that it can ask for.
+    pub fn header_names(&self) -> Vec<String> {
+        header_names(&self.0)
     }
 
     /// The event type of one delivery.
     pub fn eval(&self, inputs: &Inputs<'_>) -> Result<String, String> {
-        let mut out = String::new();
-        for segment in &self.0 {
-            if let Some(text) = segment_text(segment, inputs)? {
-                if !out.is_empty() {
-                    out.push('.');
+        let value = |e: &Expression| {
+            let value = or_null(e.eval(inputs)).map_err(|failed| self.0.failed(&failed).to_string())?;
+            match value {
+                Value::Null => Ok(None),
+                Value::String(text) => Ok(Some(text).filter(|t| !t.is_empty())),
+                scalar @ (Value::Bool(_) | Value::Number(_)) => Ok(Some(scalar.to_string())),
+                _ => Err(self.0.wrong("an event type is made of text, and this is a list or an object").to_string()),
+            }
+        };
+        let segments: Vec<String> = segments(self.0.parts(), value)?.into_iter().flatten().collect();
+        Ok(segments.join("."))
+    }
+}
+
+/// The segments, with the values that a function gives to interpolations. One value that is none makes its segment none.
+fn segments(parts: &[Part], value: impl Fn(&Expression) -> Result<Option<String>, String>) -> Result<Vec<Option<String>>, String> {
+    let mut all = Vec::new();
+    let mut last = Some(String::new());
+    for part in parts {
+        match part {
+            Part::Expr(e) => {
+                let value = value(e)?;
+                last = last.zip(value).map(|(segment, value)| segment + &value);
+            }
+            Part::Text(text) => {
+                for (i, piece) in text.split('.').enumerate() {
+                    if i > 0 {
+                        all.push(last.replace(String::new()));
+                    }
+                    if let Some(segment) = &mut last {
+                        segment.push_str(piece);
+                    }
                 }
-                out.push_str(&text);
             }
         }
-        Ok(out)
     }
-}
-
-fn push(segments: &mut [Vec<Placed<Template>>], piece: Placed<Template>) {
-    if let Some(last) = segments.last_mut() {
-        last.push(piece);
-    }
-}
-
-fn segment_text(pieces: &[Placed<Template>], inputs: &Inputs<'_>) -> Result<Option<String>, String> {
-    let mut out = String::new();
-    for piece in pieces {
-        match piece.eval_or_null(inputs).map_err(|e| e.to_string())? {
-            Value::Null => return Ok(None),
-            Value::String(text) if text.is_empty() => return Ok(None),
-            Value::String(text) => out.push_str(&text),
-            scalar @ (Value::Bool(_) | Value::Number(_)) => out.push_str(&scalar.to_string()),
-            _ => return Err(piece.wrong("an event type is made of text, and this is a list or an object").to_string()),
-        }
-    }
-    Ok(Some(out))
+    all.push(last);
+    Ok(all)
 }
 
 /// The headers that a template can ask for: every quoted word in its interpolations, and names after `headers.`.
-pub(crate) fn header_names(source: &str) -> Vec<String> {
+pub(crate) fn header_names(template: &Placed<Template>) -> Vec<String> {
     let mut names = Vec::new();
-    for stretch in cut(source) {
-        let Stretch::Interpolation(text) = stretch else { continue };
+    for part in template.parts() {
+        let Part::Expr(e) = part else { continue };
+        let text = e.source();
         let mut rest = text;
         while let Some(at) = rest.find(['\'', '"']) {
             let quote = &rest[at..=at];
@@ -138,11 +134,10 @@ mod tests {
 
     #[test]
     fn headers_are_found_where_templates_name_them() {
-        assert_eq!(header_names(GITHUB), ["x-github-event"]);
-        assert_eq!(
-            header_names(r#"${headers["X-A"]}.${headers.kind}${'x-b' in headers ? headers['x-b'] : 'none'}"#),
-            ["kind", "none", "x-a", "x-b"]
-        );
-        assert!(header_names("headers.x").is_empty());
+        let names = |source: &str| header_names(&Placed::text("p", source, ROOTS).unwrap());
+        assert_eq!(names(GITHUB), ["x-github-event"]);
+        let all = r#"${headers["X-A"]}.${headers.kind}${'x-b' in headers ? headers['x-b'] : 'none'}"#;
+        assert_eq!(names(all), ["kind", "none", "x-a", "x-b"]);
+        assert!(names("headers.x").is_empty());
     }
 }

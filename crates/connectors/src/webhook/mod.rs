@@ -12,7 +12,7 @@ use tollgate_core::spec::{WebhookScheme, WebhookSpec};
 use tollgate_core::time::Timestamp;
 use tollgate_expr::{Inputs, Template};
 
-use self::event_type::{EventType, ROOTS, header_names};
+use self::event_type::{EventType, ROOTS};
 use self::signature::Headers;
 use crate::fault::Fault;
 use crate::template::Placed;
@@ -40,11 +40,11 @@ impl Webhook {
         if spec.secret.trim().is_empty() {
             faults.push(Fault::new("webhook.secret", "name the secret that verifies: an unsigned webhook is refused, never skipped"));
         }
-        let mut names = header_names(&spec.event_type);
-        names.extend(spec.subject.as_deref().map(header_names).unwrap_or_default());
         match (event_type, subject) {
             (Some(event_type), Some(subject)) if faults.is_empty() => {
-                Ok(Self { scheme: spec.scheme.clone(), secret: spec.secret.clone(), event_type, subject, header_names: names })
+                let mut header_names = event_type.header_names();
+                header_names.extend(subject.as_ref().map(event_type::header_names).unwrap_or_default());
+                Ok(Self { scheme: spec.scheme.clone(), secret: spec.secret.clone(), event_type, subject, header_names })
             }
             _ => Err(faults),
         }
