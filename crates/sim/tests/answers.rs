@@ -1,4 +1,5 @@
 //! The table of answers that must hold (design, section 6): each row a test of that name, on the real core, worker and store.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 use std::future::Future;
 use std::task::{Context, Poll, Waker};

@@ -8,6 +8,7 @@ mod exec;
 mod ledger;
 mod operators;
 mod policy;
+mod records;
 mod registry;
 mod store;
 mod tools;
@@ -17,15 +18,15 @@ mod webhooks;
 pub use bundles::{Active, Bundle, Bundles};
 pub use clock::{Clock, Entropy, IdSource};
 pub use effects::{
-    ActionRecord, Answered, ApprovalEnd, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, CloseAttempt, Defer,
-    Disposal, Dispose, Disposed, Effects, KeyChange, KeyClaim, NewAction, OpenAttempt, PlanOutcome, ReasonRecord, Resolve, StorePlan,
-    SubmitAction, Submitted,
+    Answered, ApprovalEnd, Approve, AskApproval, Authority, BeginAttempt, Begun, CloseAttempt, Defer, Disposal, Dispose, Disposed, Effects,
+    KeyChange, KeyClaim, NewAction, PlanOutcome, Resolve, StorePlan, SubmitAction, Submitted,
 };
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::DurableExec;
 pub use ledger::{LedgerLog, StoredEntry};
 pub use operators::Reasoner;
 pub use policy::PolicyEngine;
+pub use records::{ActionRecord, ApprovalRecord, OpenAttempt, ReasonRecord};
 pub use registry::{ApiKeyRecord, Deploy, Registry, WrappedTenantKey};
 pub use store::{Claimed, ConfigRev, Lease, NewEntry, Step, StoreError};
 pub use tools::{CallRequest, RenderError, Rendered, ToolCaller, VerifyAnswer};
