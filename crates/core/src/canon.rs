@@ -26,6 +26,26 @@ pub fn canonical(value: &Value) -> Result<Vec<u8>, CanonError> {
     Ok(out)
 }
 
+/// JSON text that depends on the value alone: canonical where there is a canonical form, else with sorted keys and numbers as they
+/// are. What is sent again must be the same bytes, whatever order a map happened to keep.
+pub fn stable_text(value: &Value) -> String {
+    match canonical(value).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        _ => sorted(value).to_string(),
+    }
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        Value::Object(map) => {
+            let keys: std::collections::BTreeMap<&String, &Value> = map.iter().collect();
+            Value::Object(keys.into_iter().map(|(k, v)| (k.clone(), sorted(v))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
 /// Whether these bytes are exactly the canonical form of the value they parse to.
 pub fn is_canonical(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Value>(bytes).ok().and_then(|v| canonical(&v).ok()).is_some_and(|c| c == bytes)

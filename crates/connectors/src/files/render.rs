@@ -83,7 +83,7 @@ impl FilesTool {
             Some(template) => {
                 let content = match template.eval(&inputs)? {
                     Value::String(text) => text,
-                    other => other.to_string(),
+                    other => tollgate_core::canon::stable_text(&other),
                 };
                 if content.len() > MAX_CONTENT {
                     return Err(template.wrong(format!("the content is longer than {MAX_CONTENT} bytes")));

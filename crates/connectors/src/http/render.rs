@@ -29,7 +29,7 @@ impl HttpTool {
         let body = match &self.json {
             None => None,
             Some(json) => {
-                let text = json.eval(&inputs)?.to_string();
+                let text = tollgate_core::canon::stable_text(&json.eval(&inputs)?);
                 if text.len() > MAX_BODY {
                     return Err(json.wrong(format!("the body is longer than {MAX_BODY} bytes")));
                 }
