@@ -28,6 +28,8 @@ pub enum Behaviour {
     NotSent,
     /// Never answers: the future stays pending.
     Hang,
+    /// Applies it and then never answers.
+    ApplyThenHang,
 }
 
 #[derive(Default)]
@@ -48,6 +50,11 @@ impl Remote {
     /// What the next calls meet, in order; after that, all are applied.
     pub fn script(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.0.lock().script.extend(behaviours);
+    }
+
+    /// From now on everything is applied.
+    pub fn clear(&self) {
+        self.0.lock().script.clear();
     }
 
     /// How often the effect of an id happened, by `now`.
@@ -144,6 +151,10 @@ impl ToolCaller for Remote {
             },
             Behaviour::NotSent => AttemptOutcome::NotSent { message: "connection refused".to_owned(), retryable: true },
             Behaviour::Hang => return Box::pin(std::future::pending()),
+            Behaviour::ApplyThenHang => {
+                apply(&mut s, &id, key.as_deref(), request.now);
+                return Box::pin(std::future::pending());
+            }
         };
         Box::pin(std::future::ready(out))
     }
