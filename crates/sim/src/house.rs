@@ -68,6 +68,7 @@ impl House {
         let store = Arc::new(SqliteStore::open(options)?);
         let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SeededEntropy::new(seed)));
         let (remote, policy) = (Remote::default(), Arc::new(FakePolicy::default()));
+        remote.set_clock(Arc::clone(&clock));
         let registry = Arc::clone(&store) as Arc<dyn Registry>;
         let bundles = Arc::new(FakeBundles::new(spec(ordering), Arc::new(remote.clone()), Arc::clone(&policy), registry));
         let effects = Arc::new(LossyEffects::new(Arc::clone(&store) as Arc<dyn Effects>));

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tollgate_core::attempt::AttemptOutcome;
-use tollgate_core::ports::{BoxFuture, CallRequest, RenderError, Rendered, SecretLease, ToolCaller, VerifyAnswer};
+use tollgate_core::ports::{BoxFuture, CallRequest, Clock, RenderError, Rendered, SecretLease, ToolCaller, VerifyAnswer};
 use tollgate_core::scope::Mode;
 use tollgate_core::time::Timestamp;
+
+use crate::clock::SimClock;
 
 /// What the remote does with one call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +29,8 @@ pub enum Behaviour {
     Reject(u16),
     /// Nothing was sent.
     NotSent,
+    /// Answers when it is polled again: applied if that is before the deadline, lost if not.
+    Slow,
     /// Never answers: the future stays pending.
     Hang,
     /// Applies it and then never answers.
@@ -40,6 +45,9 @@ struct State {
     late: Vec<(Timestamp, String, Option<String>)>,
     calls: u32,
     secrets: Vec<Option<Vec<u8>>>,
+    clock: Option<Arc<SimClock>>,
+    /// Keys of slow calls, until their deadline.
+    under_way: Vec<(String, Timestamp)>,
 }
 
 /// The remote. Effects are counted per `args.id`.
@@ -52,6 +60,21 @@ impl Remote {
         self.0.lock().script.extend(behaviours);
     }
 
+    /// The clock that slow answers are judged by.
+    pub fn set_clock(&self, clock: Arc<SimClock>) {
+        self.0.lock().clock = Some(clock);
+    }
+
+    async fn slow(&self, id: String, key: Option<String>, deadline: Timestamp) -> AttemptOutcome {
+        let mut polled = false;
+        std::future::poll_fn(|_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+        let mut s = self.0.lock();
+        match s.clock.as_ref().map(|c| c.now()) {
+            Some(now) if now < deadline => AttemptOutcome::Applied { output: apply(&mut s, &id, key.as_deref(), now), status: Some(200) },
+            _ => AttemptOutcome::Ambiguous { message: "the deadline passed".to_owned(), status: None },
+        }
+    }
+
     /// From now on everything is applied.
     pub fn clear(&self) {
         self.0.lock().script.clear();
@@ -62,6 +85,11 @@ impl Remote {
         let mut s = self.0.lock();
         settle(&mut s, now);
         s.effects.get(id).map_or(0, Vec::len)
+    }
+
+    /// When the effects of an id happened.
+    pub fn times(&self, id: &str) -> Vec<Timestamp> {
+        self.0.lock().effects.get(id).cloned().unwrap_or_default()
     }
 
     /// Calls that reached it.
@@ -95,6 +123,10 @@ fn apply(s: &mut State, id: &str, key: Option<&str>, at: Timestamp) -> Value {
         s.seen_keys.insert(k.to_owned(), output.clone());
     }
     output
+}
+
+fn is_under_way(s: &State, key: &str, now: Timestamp) -> bool {
+    s.late.iter().any(|(.., k)| k.as_deref() == Some(key)) || s.under_way.iter().any(|(k, deadline)| k == key && *deadline > now)
 }
 
 fn id_of(rendered: &Rendered) -> String {
@@ -142,6 +174,13 @@ impl ToolCaller for Remote {
                 lost()
             }
             Behaviour::Lose => lost(),
+            // A remote that honours keys never rejects under one that it applied, or has still under way.
+            Behaviour::Reject(_) if key.as_ref().is_some_and(|k| s.seen_keys.contains_key(k)) => {
+                AttemptOutcome::Applied { output: apply(&mut s, &id, key.as_deref(), request.now), status: Some(200) }
+            }
+            Behaviour::Reject(_) if key.as_ref().is_some_and(|k| is_under_way(&s, k, request.now)) => {
+                AttemptOutcome::Ambiguous { message: "a call with this key is under way".to_owned(), status: Some(409) }
+            }
             Behaviour::Reject(status) => AttemptOutcome::Rejected {
                 status: Some(status),
                 message: "no".to_owned(),
@@ -150,6 +189,12 @@ impl ToolCaller for Remote {
                 settles_doubt: !matches!(status, 401 | 403 | 429 | 503),
             },
             Behaviour::NotSent => AttemptOutcome::NotSent { message: "connection refused".to_owned(), retryable: true },
+            Behaviour::Slow => {
+                let deadline = request.deadline_at;
+                s.under_way.extend(key.clone().map(|k| (k, deadline)));
+                drop(s);
+                return Box::pin(self.slow(id, key, deadline));
+            }
             Behaviour::Hang => return Box::pin(std::future::pending()),
             Behaviour::ApplyThenHang => {
                 apply(&mut s, &id, key.as_deref(), request.now);

@@ -39,17 +39,15 @@ impl Engine {
                 Err(e) => return AttemptOutcome::NotSent { message: e.to_string(), retryable: true },
             },
         };
+        let now = self.deps.ids.now();
+        if now >= deadline_at {
+            // A worker that slept since its intent: by now another may have asked the remote, heard no, and called.
+            return AttemptOutcome::NotSent { message: "the deadline passed before the call was made".to_owned(), retryable: true };
+        }
         let version = secret.as_ref().map(tollgate_core::ports::SecretLease::version);
         let remote_key = self.remote_key(r);
-        let request = CallRequest {
-            tool: name,
-            mode: r.claimed.scope.mode,
-            rendered,
-            remote_key: remote_key.as_deref(),
-            secret,
-            deadline_at,
-            now: self.deps.ids.now(),
-        };
+        let request =
+            CallRequest { tool: name, mode: r.claimed.scope.mode, rendered, remote_key: remote_key.as_deref(), secret, deadline_at, now };
         let outcome = tools.call(request).await;
         self.after_401(r, outcome, version).await
     }
