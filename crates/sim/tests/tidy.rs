@@ -67,6 +67,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("connectors", &["core", "expr"]),
     ("operators", &["core", "expr"]),
     ("worker", &["core"]),
+    ("spec", &["core", "expr"]),
+    ("server", &["core"]),
     ("testkit", &["core"]),
     ("sim", &["core", "store", "testkit", "worker"]),
 ];
