@@ -1,5 +1,26 @@
 //! Which operators an event is offered to: globs over dotted types.
 
+use crate::id::RunId;
+use crate::ports::{Active, IdSource, NewRun};
+use crate::spec::Ordering;
+
+/// The runs that an event leads to: one per operator whose globs match and that is not paused. What comes while an operator is paused
+/// waits for a replay. `only` narrows it to one operator.
+pub fn offers(active: &Active, event_type: &str, only: Option<&str>, ids: &IdSource) -> Vec<NewRun> {
+    let bundle = &active.bundle;
+    let operators = bundle.spec.operators.values().filter(|o| only.is_none_or(|name| name == o.name));
+    operators
+        .filter(|o| !active.paused_operators.contains(&o.name))
+        .filter(|o| o.on.iter().any(|glob| matches(glob, event_type)))
+        .map(|o| NewRun {
+            id: RunId::from_bytes(ids.uuid()),
+            operator: o.name.clone(),
+            bundle: bundle.digest,
+            strict: o.ordering == Ordering::Strict,
+        })
+        .collect()
+}
+
 /// Whether a glob matches an event type. `*` matches exactly one segment, `**` any number, none included.
 pub fn matches(glob: &str, event_type: &str) -> bool {
     let glob: Vec<&str> = glob.split('.').collect();

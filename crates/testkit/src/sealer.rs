@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tollgate_core::hash::Digest;
-use tollgate_core::ports::{BoxFuture, Sealed, Sealer, SecretLease, SubjectKeyRow, VaultError};
+use tollgate_core::ports::{BoxFuture, Sealed, Sealer, SecretCiphertext, SecretLease, SubjectKeyRow, VaultError};
 use tollgate_core::scope::Scope;
 
 /// Keeps values readable; leases what the test sets.
@@ -39,6 +39,12 @@ impl Sealer for PlainSealer {
         };
         Box::pin(std::future::ready(out))
     }
+
+    fn encrypt_secret(&self, _: Scope, name: &str, version: u32, plaintext: &[u8]) -> Result<SecretCiphertext, VaultError> {
+        Ok(SecretCiphertext { name: name.to_owned(), version, bytes: plaintext.to_vec() })
+    }
+
+    fn secret_changed(&self, _: Scope, _: &str) {}
 
     fn seal(&self, _: Scope, subject: &str, plaintext: &[u8]) -> Result<Sealed, VaultError> {
         let digest = Digest::of(subject.as_bytes());

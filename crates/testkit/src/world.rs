@@ -10,7 +10,10 @@ use tollgate_core::event::Event;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{EventId, ResellerId, TenantId};
 use tollgate_core::plan::{ProposalError, ProposedAction, ProposedPlan};
-use tollgate_core::ports::{Active, BoxFuture, Bundle, Bundles, ConfigRev, PolicyEngine, Reasoner, Registry, StoreError, ToolCaller};
+use tollgate_core::ports::{
+    Active, BoxFuture, Bundle, Bundles, ConfigRev, PolicyEngine, Reasoner, Registry, SecretLease, StoreError, ToolCaller, VerifiedWebhook,
+    WebhookError, WebhookVerifier,
+};
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::spec::{BundleSpec, Effect, Grade, OnUnknown, OperatorSpec, Ordering, RetrySpec, ToolRequest, ToolSpec, VerifySpec};
 use tollgate_core::time::{Span, Timestamp};
@@ -158,6 +161,26 @@ impl PolicyEngine for FakePolicy {
     }
 }
 
+/// No connector takes webhooks.
+struct NoWebhooks;
+
+impl WebhookVerifier for NoWebhooks {
+    fn webhook_secret_of(&self, _: &str) -> Option<&str> {
+        None
+    }
+
+    fn verify_webhook(
+        &self,
+        connector: &str,
+        _: &dyn Fn(&str) -> Option<String>,
+        _: &[u8],
+        _: &SecretLease,
+        _: Timestamp,
+    ) -> Result<VerifiedWebhook, WebhookError> {
+        Err(WebhookError::UnknownConnector(connector.to_owned()))
+    }
+}
+
 /// One bundle, whatever is asked for; the revision is the store's.
 pub struct FakeBundles {
     bundle: Bundle,
@@ -169,7 +192,8 @@ pub struct FakeBundles {
 impl FakeBundles {
     /// Over a spec, a remote and a policy.
     pub fn new(spec: BundleSpec, tools: Arc<dyn ToolCaller>, policy: Arc<FakePolicy>, registry: Arc<dyn Registry>) -> Self {
-        let bundle = Bundle { digest: spec.digest(), spec: Arc::new(spec), reasoner: Arc::new(Echo), tools };
+        let bundle =
+            Bundle { digest: spec.digest(), spec: Arc::new(spec), reasoner: Arc::new(Echo), tools, webhooks: Arc::new(NoWebhooks) };
         Self { bundle, policy, rev: Mutex::new(ConfigRev(0)), registry }
     }
 

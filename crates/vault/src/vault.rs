@@ -157,6 +157,14 @@ impl Sealer for Vault {
         })
     }
 
+    fn encrypt_secret(&self, scope: Scope, name: &str, version: u32, plaintext: &[u8]) -> Result<SecretCiphertext, VaultError> {
+        Self::encrypt_secret(self, scope, name, version, plaintext)
+    }
+
+    fn secret_changed(&self, scope: Scope, name: &str) {
+        Self::secret_changed(self, scope, name);
+    }
+
     fn seal(&self, scope: Scope, subject: &str, plaintext: &[u8]) -> Result<Sealed, VaultError> {
         let (key, stored) = self.subjects.get_or(scope, subject, || self.make_subject(scope, subject))?;
         let body = encrypt(&key.key, &self.ids, &bound("sealed", Some(&scope), &[&key.row.key_id]), plaintext)?;

@@ -8,7 +8,7 @@ use crate::hash::Digest;
 use crate::scope::Scope;
 use crate::spec::BundleSpec;
 
-use super::{ConfigRev, PolicyEngine, Reasoner, ToolCaller};
+use super::{ConfigRev, PolicyEngine, Reasoner, ToolCaller, WebhookVerifier};
 
 /// A bundle, compiled.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct Bundle {
     pub reasoner: Arc<dyn Reasoner>,
     /// Its tools.
     pub tools: Arc<dyn ToolCaller>,
+    /// Its webhooks.
+    pub webhooks: Arc<dyn WebhookVerifier>,
 }
 
 /// What governs actions now, whatever a run is pinned to.

@@ -2,10 +2,12 @@
 
 mod bundles;
 mod clock;
+mod desk;
 mod effects;
 mod events;
 mod exec;
 mod ledger;
+mod lists;
 mod operators;
 mod policy;
 mod records;
@@ -17,6 +19,7 @@ mod webhooks;
 
 pub use bundles::{Active, Bundle, Bundles};
 pub use clock::{Clock, Entropy, IdSource};
+pub use desk::{Actor, Answer, Desk, DeskError, DeskOut, DirectAction, ExportFilter, IssuedKey, SecretInfo};
 pub use effects::{
     Answered, ApprovalEnd, Approve, AskApproval, Authority, BeginAttempt, Begun, CloseAttempt, Defer, Disposal, Dispose, Disposed, Effects,
     KeyChange, KeyClaim, NewAction, PlanOutcome, Resolve, StorePlan, SubmitAction, Submitted,
@@ -24,6 +27,7 @@ pub use effects::{
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::DurableExec;
 pub use ledger::{LedgerLog, StoredEntry};
+pub use lists::{ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, RunFilter, RunRecord};
 pub use operators::Reasoner;
 pub use policy::PolicyEngine;
 pub use records::{ActionRecord, ApprovalRecord, OpenAttempt, ReasonRecord};

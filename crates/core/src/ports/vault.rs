@@ -107,6 +107,12 @@ pub trait Sealer: Send + Sync {
     /// Decrypts a secret for one call.
     fn lease<'a>(&'a self, scope: Scope, name: &'a str) -> BoxFuture<'a, Result<SecretLease, VaultError>>;
 
+    /// Encrypts a secret's new version.
+    fn encrypt_secret(&self, scope: Scope, name: &str, version: u32, plaintext: &[u8]) -> Result<SecretCiphertext, VaultError>;
+
+    /// A secret was set or removed: the next lease reads it again.
+    fn secret_changed(&self, scope: Scope, name: &str);
+
     /// Encrypts values under the key of tenant and subject.
     fn seal(&self, scope: Scope, subject: &str, plaintext: &[u8]) -> Result<Sealed, VaultError>;
 
