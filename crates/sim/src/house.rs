@@ -64,7 +64,7 @@ impl House {
     /// When the store does not open.
     pub fn new(seed: u64, ordering: Ordering) -> Result<Self, HouseError> {
         let clock = Arc::new(SimClock::default());
-        let options = Options { path: None, clock: Arc::clone(&clock) as Arc<dyn Clock>, inline: true, on_ready: Box::new(|| {}) };
+        let options = Options { path: None, clock: Arc::clone(&clock) as Arc<dyn Clock>, inline: true, on_commit: Box::new(|_| {}) };
         let store = Arc::new(SqliteStore::open(options)?);
         let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SeededEntropy::new(seed)));
         let (remote, policy) = (Remote::default(), Arc::new(FakePolicy::default()));

@@ -40,10 +40,12 @@ CREATE TABLE actions (
 CREATE UNIQUE INDEX actions_id ON actions (id);            -- actions.get
 CREATE UNIQUE INDEX actions_run ON actions (run_id, seq);  -- the plan of a run
 
--- `key` is a digest over tenant, mode and the key's text. State: 0 reserved, 1 in doubt, 2 consumed.
+-- `key` is a digest over tenant, mode and the key's text. State: 0 reserved, 1 in doubt, 2 consumed, 3 free again: what stays is the
+-- generation that the next action starts from and when the remote first saw it, or a rejection stored by a remote would be repeated to it.
 CREATE TABLE effect_keys (
   key BLOB PRIMARY KEY, reseller_id BLOB NOT NULL, tenant_id BLOB NOT NULL, mode INTEGER NOT NULL,
-  state INTEGER NOT NULL, action BLOB NOT NULL, receipt BLOB, fingerprint BLOB NOT NULL
+  state INTEGER NOT NULL, action BLOB NOT NULL, receipt BLOB, fingerprint BLOB NOT NULL,
+  generation INTEGER NOT NULL DEFAULT 1, began INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE key_waiters (key BLOB NOT NULL, action BLOB NOT NULL, run_id BLOB NOT NULL, PRIMARY KEY (key, action)) WITHOUT ROWID;
 

@@ -10,5 +10,5 @@ mod sqlite;
 mod tx;
 mod writer;
 
-pub use open::{OpenError, Options};
+pub use open::{Committed, OpenError, Options};
 pub use sqlite::SqliteStore;

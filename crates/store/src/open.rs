@@ -24,8 +24,17 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Commands run in the caller's thread, one transaction each. For the simulator.
     pub inline: bool,
-    /// Called after each commit that made steps ready or timers earlier. Must not block.
-    pub on_ready: Box<dyn Fn() + Send>,
+    /// Called after a commit that others may wait for. Must not block.
+    pub on_commit: Box<dyn Fn(Committed) + Send>,
+}
+
+/// What a group of commits brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Committed {
+    /// Steps became ready, or timers earlier.
+    pub steps: bool,
+    /// The ledger grew.
+    pub entries: bool,
 }
 
 /// Why a store does not open.

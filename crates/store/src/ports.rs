@@ -8,10 +8,11 @@ use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, EntryId, EventId, KeyId, ReplayId, RunId, SessionId};
 use tollgate_core::ledger::Frontier;
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApiKeyRecord, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, BoxFuture, Claimed, ConfigRev, Dedupe,
-    Defer, Deploy, Dispose, Disposed, DurableExec, Effects, EventLog, IngestEvent, Ingested, Lease, LedgerLog, NewEntry, NewRun,
-    ReasonRecord, Registry, ReplayRange, ReplayState, Resolve, SecretCiphertext, StoreError, StorePlan, StoredEntry, SubjectKeyRow,
-    SubmitAction, Submitted, WrappedTenantKey,
+    ActionFilter, ActionRecord, Answered, ApiKeyRecord, ApprovalFilter, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun,
+    BoxFuture, Claimed, ConfigRev, Dedupe, Defer, Deploy, Dispose, Disposed, DurableExec, Effects, EntryFilter, EventFilter, EventLog,
+    IngestEvent, Ingested, Lease, LedgerLog, ListOut, Lists, NewEntry, NewRun, Page, ReasonRecord, Registry, ReplayRange, ReplayState,
+    Resolve, RunFilter, RunRecord, SecretCiphertext, StoreError, StorePlan, StoredEntry, SubjectKeyRow, SubmitAction, Submitted,
+    WrappedTenantKey,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -31,6 +32,16 @@ impl EventLog for SqliteStore {
     fn seen<'a>(&'a self, scope: Scope, dedupe: &'a Dedupe) -> Out<'a, Option<Ingested>> {
         let (dedupe, now) = (dedupe.clone(), self.clock().now());
         self.read(move |c| query::events::seen(c, scope, &dedupe, now))
+    }
+    fn forget_keys(&self, limit: u32) -> Out<'_, u32> {
+        Box::pin(async move {
+            let now = self.clock().now();
+            let lapsed = self.walk(move |c| query::events::lapsed_keys(c, now, limit)).await?;
+            if lapsed.is_empty() {
+                return Ok(0);
+            }
+            self.write(move |tx| ingest::forget(tx, &lapsed)).await
+        })
     }
     fn event(&self, scope: Scope, id: EventId) -> Out<'_, Option<Event>> {
         self.read(move |c| query::events::get(c, scope, id))
@@ -90,6 +101,9 @@ impl Effects for SqliteStore {
     }
     fn cancel_run(&self, scope: Scope, run: RunId, at: Timestamp) -> Out<'_, Vec<ActionId>> {
         self.write(move |tx| resolve::cancel_run(tx, scope, run, at))
+    }
+    fn lift_denial(&self, scope: Scope, action: ActionId, entry: NewEntry) -> Out<'_, bool> {
+        self.write(move |tx| approval::lift(tx, scope, action, &entry))
     }
     fn action(&self, scope: Scope, id: ActionId) -> Out<'_, Option<ActionRecord>> {
         self.read(move |c| query::actions::load_action(c, scope, id))
@@ -212,5 +226,35 @@ impl Registry for SqliteStore {
     }
     fn revoke_api_key(&self, scope: Scope, id: KeyId, at: Timestamp, entry: NewEntry) -> Out<'_, bool> {
         self.write(move |tx| registry::revoke_api_key(tx, scope, id, at, &entry))
+    }
+}
+
+impl Lists for SqliteStore {
+    fn list_events(&self, scope: Scope, filter: EventFilter, page: Page) -> ListOut<'_, Event> {
+        self.walk(move |c| query::lists::events(c, scope, &filter, page))
+    }
+    fn list_runs(&self, scope: Scope, filter: RunFilter, page: Page) -> ListOut<'_, RunRecord> {
+        self.walk(move |c| query::lists::runs(c, scope, &filter, page))
+    }
+    fn run(&self, scope: Scope, id: RunId) -> Out<'_, Option<RunRecord>> {
+        self.read(move |c| query::lists::run(c, scope, id))
+    }
+    fn actions_of(&self, scope: Scope, run: RunId) -> Out<'_, Vec<ActionRecord>> {
+        self.read(move |c| query::lists::actions_of(c, scope, run))
+    }
+    fn list_actions(&self, scope: Scope, filter: ActionFilter, page: Page) -> ListOut<'_, ActionRecord> {
+        self.walk(move |c| query::lists::list_actions(c, scope, &filter, page))
+    }
+    fn list_approvals(&self, scope: Scope, filter: ApprovalFilter, page: Page) -> ListOut<'_, ApprovalRecord> {
+        self.walk(move |c| query::lists::list_approvals(c, scope, &filter, page))
+    }
+    fn list_entries(&self, scope: Scope, filter: EntryFilter, page: Page) -> ListOut<'_, StoredEntry> {
+        self.walk(move |c| query::lists::list_entries(c, scope, &filter, page))
+    }
+    fn list_replays(&self, scope: Scope, page: Page) -> ListOut<'_, ReplayState> {
+        self.walk(move |c| query::lists::list_replays(c, scope, page))
+    }
+    fn replay(&self, scope: Scope, id: ReplayId) -> Out<'_, Option<ReplayState>> {
+        self.read(move |c| query::lists::replay(c, scope, id))
     }
 }

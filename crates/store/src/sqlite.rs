@@ -31,12 +31,12 @@ impl SqliteStore {
     /// # Errors
     /// When another process has it, a later version wrote it, it is damaged, or the file system says no.
     pub fn open(options: Options) -> std::result::Result<Self, OpenError> {
-        let Options { path, clock, inline, on_ready } = options;
+        let Options { path, clock, inline, on_commit } = options;
         let lock = open::lock(path.as_deref())?;
         let conn = open::writer(path.as_deref())?;
         // This process has the lock: whoever held steps is gone.
         conn.execute_batch("UPDATE sessions SET expires_at = 0").map_err(|e| unavailable(path.as_deref(), &e))?;
-        let work = Loop::new(conn, Arc::clone(&clock), on_ready);
+        let work = Loop::new(conn, Arc::clone(&clock), on_commit);
         // In memory there is one connection: reads go through the writer.
         let (writer, thread) = if inline {
             (Writer::inline(work), None)
@@ -72,13 +72,34 @@ impl SqliteStore {
         }
         let out = self.reader().and_then(|conn| {
             let out = query(&conn);
-            let mut idle = self.readers.lock();
-            if idle.len() < READERS_MAX {
-                idle.push(conn);
-            }
+            self.put_back(conn);
             out
         });
         Box::pin(std::future::ready(out))
+    }
+
+    /// A query that may walk many rows: on a thread of its own, so that it holds nobody up.
+    pub(crate) fn walk<'a, T: Send + 'static>(
+        &'a self,
+        query: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'a, Result<T>> {
+        if self.path.is_none() {
+            return self.read(query);
+        }
+        Box::pin(async move {
+            let conn = self.reader()?;
+            let done = tokio::task::spawn_blocking(move || (query(&conn), conn)).await;
+            let (out, conn) = done.map_err(|e| StoreError::Unavailable(format!("a list was not finished: {e}")))?;
+            self.put_back(conn);
+            out
+        })
+    }
+
+    fn put_back(&self, conn: Connection) {
+        let mut idle = self.readers.lock();
+        if idle.len() < READERS_MAX {
+            idle.push(conn);
+        }
     }
 
     fn reader(&self) -> Result<Connection> {

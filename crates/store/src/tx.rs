@@ -10,6 +10,7 @@ use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
 use crate::error::{OrStore, Result, damaged};
+use crate::open::Committed;
 
 /// Bits of a row id that are the position in its log.
 const POSITION_BITS: u32 = 40;
@@ -141,14 +142,16 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Writes the heads that moved; answers whether anyone must be woken.
-    pub(crate) fn finish(self) -> Result<bool> {
+    /// Writes the heads that moved; answers what others may wait for.
+    pub(crate) fn finish(self) -> Result<Committed> {
+        let mut news = Committed { steps: self.notify, entries: false };
         for head in self.heads.0.values_mut().filter(|h| h.dirty) {
             let mut update = self.conn.prepare_cached("UPDATE logs SET frontier = ?2 WHERE log = ?1").or_store()?;
             update.execute(params![head.log, head.frontier.to_bytes()]).or_store()?;
             head.dirty = false;
+            news.entries = true;
         }
-        Ok(self.notify)
+        Ok(news)
     }
 }
 

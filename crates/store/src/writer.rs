@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tollgate_core::ports::StoreError;
 
 use crate::error::{Result, from_sqlite};
+use crate::open::Committed;
 use crate::tx::{Heads, Tx};
 
 /// Most commands in one transaction.
@@ -97,12 +98,16 @@ pub(crate) struct Loop {
     conn: Connection,
     heads: Heads,
     clock: std::sync::Arc<dyn tollgate_core::ports::Clock>,
-    committed: Box<dyn Fn() + Send>,
+    committed: Box<dyn Fn(Committed) + Send>,
 }
 
 impl Loop {
-    /// `committed` is called after each commit that made steps ready or timers earlier.
-    pub(crate) fn new(conn: Connection, clock: std::sync::Arc<dyn tollgate_core::ports::Clock>, committed: Box<dyn Fn() + Send>) -> Self {
+    /// `committed` is called after each commit that others may wait for.
+    pub(crate) fn new(
+        conn: Connection,
+        clock: std::sync::Arc<dyn tollgate_core::ports::Clock>,
+        committed: Box<dyn Fn(Committed) + Send>,
+    ) -> Self {
         Self { conn, heads: Heads::default(), clock, committed }
     }
 
@@ -139,9 +144,9 @@ impl Loop {
         let saved = self.heads.clone();
         let outcome = self.run_all(jobs);
         match outcome {
-            Ok(notify) => {
-                if notify {
-                    (self.committed)();
+            Ok(news) => {
+                if news != Committed::default() {
+                    (self.committed)(news);
                 }
                 Ok(())
             }
@@ -156,7 +161,7 @@ impl Loop {
         }
     }
 
-    fn run_all(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<bool> {
+    fn run_all(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Committed> {
         let mut tx = Tx::new(&self.conn, &mut self.heads, self.clock.now());
         for job in jobs {
             let before = tx.writes();
@@ -164,8 +169,8 @@ impl Loop {
                 return Err(StoreError::Unavailable("a command failed halfway".to_owned()));
             }
         }
-        let notify = tx.finish()?;
+        let news = tx.finish()?;
         self.conn.execute_batch("COMMIT").map_err(|e| from_sqlite(&e))?;
-        Ok(notify)
+        Ok(news)
     }
 }

@@ -111,6 +111,9 @@ impl Effects for LossyEffects {
     fn cancel_run(&self, scope: Scope, run: RunId, at: Timestamp) -> BoxFuture<'_, Result<Vec<ActionId>, StoreError>> {
         self.inner.cancel_run(scope, run, at)
     }
+    fn lift_denial(&self, scope: Scope, action: ActionId, entry: NewEntry) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.inner.lift_denial(scope, action, entry)
+    }
     fn action(&self, scope: Scope, id: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>, StoreError>> {
         self.inner.action(scope, id)
     }

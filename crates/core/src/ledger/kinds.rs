@@ -136,6 +136,10 @@ words! {
 words! {
     /// What a change is about.
     Subject {
+        /// A connector: paused, active.
+        Connector = "connector",
+        /// A person's no that stands for a key, by the action it was said to: lifted.
+        Denial = "denial",
         /// A deployment made a bundle active.
         Deployment = "deployment",
         /// An API key.

@@ -382,6 +382,8 @@ pub trait Effects: Send + Sync {
     fn append(&self, scope: Scope, entry: NewEntry) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Marks a run as being cancelled; what waits is listed, to be disposed one by one.
     fn cancel_run(&self, scope: Scope, run: RunId, at: Timestamp) -> BoxFuture<'_, Result<Vec<ActionId>, StoreError>>;
+    /// Lifts the denial that stands for an action's key and fingerprint; `false`, and nothing written, when none stands.
+    fn lift_denial(&self, scope: Scope, action: ActionId, entry: NewEntry) -> BoxFuture<'_, Result<bool, StoreError>>;
     /// One action.
     fn action(&self, scope: Scope, id: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>, StoreError>>;
     /// One approval request.

@@ -105,6 +105,9 @@ pub trait EventLog: Send + Sync {
     /// The event that a key stands for already: `Repeated`, `Conflict`, or none. Reads only.
     fn seen<'a>(&'a self, scope: Scope, dedupe: &'a Dedupe) -> BoxFuture<'a, Result<Option<Ingested>, StoreError>>;
 
+    /// Forgets up to `limit` lapsed idempotency keys; answers how many.
+    fn forget_keys(&self, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
+
     /// One event.
     fn event(&self, scope: Scope, id: EventId) -> BoxFuture<'_, Result<Option<Event>, StoreError>>;
 

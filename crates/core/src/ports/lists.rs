@@ -15,7 +15,7 @@ use super::{ActionRecord, ApprovalRecord, BoxFuture, ReplayState, StoreError, St
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Page {
     /// Where the page before ended: the `row` of its last item.
-    pub before: Option<u64>,
+    pub before: Option<u128>,
     /// At most this many.
     pub limit: u32,
 }
@@ -24,7 +24,7 @@ pub struct Page {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Listed<T> {
     /// Falls from item to item; what the next page is asked with.
-    pub row: u64,
+    pub row: u128,
     /// The item.
     pub item: T,
 }

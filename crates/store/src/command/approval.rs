@@ -3,7 +3,8 @@
 use rusqlite::{OptionalExtension, params};
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::id::{ActionId, ApprovalId, RunId};
-use tollgate_core::ports::{ActionRecord, Answered, ApprovalEnd, Approve, AskApproval, Dispose, Step, StoreError};
+use tollgate_core::ports::{ActionRecord, Answered, ApprovalEnd, Approve, AskApproval, Dispose, NewEntry, Step, StoreError};
+use tollgate_core::scope::Scope;
 
 use crate::command::begin::{is_strict, park};
 use crate::command::{dispatch, lanes};
@@ -150,4 +151,15 @@ pub(crate) fn end(tx: &mut Tx<'_>, c: &Dispose, a: &ActionRecord, id: ApprovalId
         )?;
     }
     Ok(())
+}
+
+/// Lifts a denial: whoever proposes the same again is asked again.
+pub(crate) fn lift(tx: &mut Tx<'_>, scope: Scope, action: ActionId, entry: &NewEntry) -> Result<bool> {
+    let a = load_action(tx.connection(), scope, action)?.ok_or(StoreError::NotFound)?;
+    let Some(claim) = &a.key else { return Ok(false) };
+    let n = tx.run("DELETE FROM denials WHERE key = ?1 AND fingerprint = ?2", params![claim.key.0, claim.fingerprint.0])?;
+    if n == 1 {
+        tx.append(scope, entry)?;
+    }
+    Ok(n == 1)
 }

@@ -6,6 +6,7 @@ use tollgate_core::gate::KeyLook;
 use tollgate_core::id::{ActionId, EntryId};
 use tollgate_core::ports::{ActionRecord, BeginAttempt, Begun, KeyClaim, Lease, Step, StoreError};
 use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
 
 use crate::codec::int;
 use crate::command::ingest::check_rev;
@@ -22,6 +23,10 @@ pub(crate) fn begin(tx: &mut Tx<'_>, c: &BeginAttempt) -> Result<Begun> {
     let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
     if a.state.on(Trigger::Began).is_none() || a.open.is_some() {
         return Err(StoreError::Conflict(format!("an action that is {} cannot be called", a.state)));
+    }
+    if a.attempts.count == 0 && c.generation != a.generation {
+        // Another action of this key was rejected meanwhile, and spent the generation that this one was rendered for.
+        return Err(StoreError::Stale);
     }
     // In doubt, the same call goes again whatever else was decided meanwhile; before that, cancellation comes first.
     if !a.attempts.in_doubt && load_run(tx, c.scope, c.run)?.cancelling {
@@ -120,10 +125,11 @@ fn write_intent(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionRecord) -> Result<(
     tx.append(c.scope, &c.entry)?;
     set_state(tx, c.action, a.state, Trigger::Began)?;
     // The first attempt of a generation starts the clock of the remote's key.
-    let fresh = a.attempts.count == 0 || c.generation != a.generation;
+    let fresh = c.generation != a.generation || a.attempts.generation_began == Timestamp::default();
+    let began = if fresh { c.entry.at } else { a.attempts.generation_began };
     tx.run(
         "UPDATE actions SET attempts = ?2, generation = ?3, rendered = ?4, deadline_at = ?5, last_intent = ?6, open_session = ?7,
-           generation_began = CASE WHEN ?8 OR generation_began = 0 THEN ?9 ELSE generation_began END WHERE id = ?1",
+           generation_began = ?8 WHERE id = ?1",
         params![
             c.action.as_bytes(),
             c.attempt,
@@ -132,8 +138,7 @@ fn write_intent(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionRecord) -> Result<(
             c.deadline_at.as_micros(),
             c.entry.id.as_bytes(),
             c.lease.session.as_bytes(),
-            fresh,
-            c.entry.at.as_micros()
+            began.as_micros()
         ],
     )?;
     Ok(())

@@ -2,11 +2,14 @@
 
 use rusqlite::params;
 use tollgate_core::action::{ActionState, Trigger};
+use tollgate_core::attempt::AttemptResult;
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{ActionRecord, ApprovalEnd, Authority, Dispose, Disposed, KeyChange, Step, StoreError};
 use tollgate_core::spec::OnUnknown;
+use tollgate_core::time::Timestamp;
 
 use crate::command::defer::{check_close, close_attempt};
+use crate::command::keys::Generation;
 use crate::command::runs::{advance_run, set_state};
 use crate::command::{approval, dispatch, keys, lanes};
 use crate::error::Result;
@@ -40,7 +43,7 @@ pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
     }
     if let Some(claim) = &a.key {
         tx.run("DELETE FROM key_waiters WHERE key = ?1 AND action = ?2", params![claim.key.0, c.action.as_bytes()])?;
-        keys::settle(tx, c.scope, &claim.key, c.action, c.disposal.key, c.disposal.receipt.id)?;
+        keys::settle(tx, c.scope, &claim.key, c.action, c.disposal.key, c.disposal.receipt.id, generation(&a, c))?;
     } else if c.disposal.key != KeyChange::None {
         return Err(StoreError::Conflict("the action has no effect key".to_owned()));
     }
@@ -50,6 +53,14 @@ pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
     }
     advance_run(tx, c.scope, c.run, c.at, &c.spare, c.claim)
+}
+
+/// A definite rejection spends the generation: a remote may keep it under its key. What was not sent does not.
+fn generation(a: &ActionRecord, c: &Dispose) -> Generation {
+    match &c.close {
+        Some(close) if close.result == AttemptResult::Rejected => Generation { next: a.generation + 1, began: Timestamp::default() },
+        _ => Generation { next: a.generation, began: a.attempts.generation_began },
+    }
 }
 
 fn check_authority(tx: &Tx<'_>, c: &Dispose, a: &ActionRecord) -> Result<()> {

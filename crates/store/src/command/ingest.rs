@@ -13,6 +13,7 @@ use tollgate_core::time::Timestamp;
 use crate::codec::int;
 use crate::command::{dispatch, lanes};
 use crate::error::{OrStore, Result};
+use crate::query::events::LapsedKey;
 use crate::tx::{Tx, digest_of};
 
 /// Stores a batch.
@@ -88,6 +89,18 @@ pub(crate) fn remember(tx: &Tx<'_>, scope: Scope, d: &Dedupe, reference: &[u8; 1
         ],
     )?;
     Ok(())
+}
+
+/// Forgets keys that lapsed; one that was given anew meanwhile stays.
+pub(crate) fn forget(tx: &mut Tx<'_>, keys: &[LapsedKey]) -> Result<u32> {
+    let mut n = 0;
+    for key in keys {
+        n += tx.run(
+            "DELETE FROM idempotency WHERE tenant_id = ?1 AND mode = ?2 AND route = ?3 AND key = ?4 AND expires_at <= ?5",
+            params![key.tenant, key.mode, key.route, key.key, tx.now().as_micros()],
+        )?;
+    }
+    Ok(u32::try_from(n).unwrap_or(u32::MAX))
 }
 
 fn insert_event(tx: &Tx<'_>, e: &Event) -> Result<u64> {

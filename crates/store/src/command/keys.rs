@@ -5,8 +5,9 @@ use tollgate_core::action::ActionState;
 use tollgate_core::gate::{KeyLook, KeyRow, KeyState, look_at_key};
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, EntryId, RunId};
-use tollgate_core::ports::{KeyChange, KeyClaim};
+use tollgate_core::ports::{KeyChange, KeyClaim, StoreError};
 use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
 
 use crate::command::lanes::wake_action;
 use crate::error::{OrStore, Result, damaged};
@@ -15,6 +16,16 @@ use crate::tx::{Tx, digest_of};
 const RESERVED: i64 = 0;
 const IN_DOUBT: i64 = 1;
 const CONSUMED: i64 = 2;
+const FREE: i64 = 3;
+
+/// What stays with a key that is free again.
+#[derive(Clone, Copy)]
+pub(crate) struct Generation {
+    /// The generation that the next action starts from.
+    pub(crate) next: u32,
+    /// When the remote first saw it; 0 when it has not.
+    pub(crate) began: Timestamp,
+}
 
 /// The row of a key.
 pub(crate) fn read(tx: &Tx<'_>, key: &Digest) -> Result<Option<KeyRow>> {
@@ -30,6 +41,7 @@ pub(crate) fn read(tx: &Tx<'_>, key: &Digest) -> Result<Option<KeyRow>> {
         (RESERVED, None) => KeyState::Reserved(by),
         (IN_DOUBT, None) => KeyState::InDoubt(by),
         (CONSUMED, Some(receipt)) => KeyState::Consumed { by, receipt: EntryId::from_bytes(receipt) },
+        (FREE, None) => return Ok(None),
         _ => return Err(damaged("an effect key")),
     };
     Ok(Some(KeyRow { state, fingerprint: digest_of(&fingerprint)? }))
@@ -42,19 +54,19 @@ pub(crate) fn look(tx: &Tx<'_>, me: ActionId, claim: &KeyClaim) -> Result<KeyLoo
 
 /// Reserves a free key under the unique constraint.
 pub(crate) fn reserve(tx: &Tx<'_>, scope: Scope, me: ActionId, claim: &KeyClaim) -> Result<()> {
-    tx.run(
-        "INSERT INTO effect_keys (key, reseller_id, tenant_id, mode, state, action, fingerprint) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    let n = tx.run(
+        "INSERT INTO effect_keys (key, reseller_id, tenant_id, mode, state, action, fingerprint) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)
+         ON CONFLICT (key) DO UPDATE SET state = 0, action = excluded.action, fingerprint = excluded.fingerprint WHERE state = 3",
         params![
             claim.key.0,
             scope.reseller_id.as_bytes(),
             scope.tenant_id.as_bytes(),
             scope.mode.as_int(),
-            RESERVED,
             me.as_bytes(),
             claim.fingerprint.0
         ],
     )?;
-    Ok(())
+    if n == 1 { Ok(()) } else { Err(StoreError::Conflict("the effect key is held by another action".to_owned())) }
 }
 
 /// Lists an action as waiting for a key.
@@ -67,7 +79,15 @@ pub(crate) fn wait(tx: &Tx<'_>, key: &Digest, me: ActionId, run: RunId) -> Resul
 }
 
 /// Settles a key that this action reserved, and wakes who waits when it is consumed or free.
-pub(crate) fn settle(tx: &mut Tx<'_>, scope: Scope, key: &Digest, me: ActionId, change: KeyChange, receipt: EntryId) -> Result<()> {
+pub(crate) fn settle(
+    tx: &mut Tx<'_>,
+    scope: Scope,
+    key: &Digest,
+    me: ActionId,
+    change: KeyChange,
+    receipt: EntryId,
+    generation: Generation,
+) -> Result<()> {
     let mine = params![key.0, me.as_bytes()];
     match change {
         KeyChange::None => return Ok(()),
@@ -81,7 +101,10 @@ pub(crate) fn settle(tx: &mut Tx<'_>, scope: Scope, key: &Digest, me: ActionId, 
             }
         }
         KeyChange::Free => {
-            tx.run("DELETE FROM effect_keys WHERE key = ?1 AND action = ?2 AND state <> 2", mine)?;
+            tx.run(
+                "UPDATE effect_keys SET state = 3, generation = ?3, began = ?4 WHERE key = ?1 AND action = ?2 AND state <> 2",
+                params![key.0, me.as_bytes(), generation.next, generation.began.as_micros()],
+            )?;
         }
         KeyChange::Doubt => {
             tx.run("UPDATE effect_keys SET state = 1 WHERE key = ?1 AND action = ?2 AND state = 0", mine)?;

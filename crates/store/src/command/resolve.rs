@@ -7,6 +7,7 @@ use tollgate_core::ports::{Disposed, KeyChange, Resolve, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
+use crate::command::keys::Generation;
 use crate::command::runs::{advance_run, load_run, set_state};
 use crate::command::{keys, lanes};
 use crate::error::{OrStore, Result};
@@ -24,7 +25,9 @@ pub(crate) fn resolve(tx: &mut Tx<'_>, c: &Resolve) -> Result<Disposed> {
     tx.run("UPDATE actions SET resolved = ?2 WHERE id = ?1", params![c.action.as_bytes(), c.applied])?;
     if let Some(claim) = &a.key {
         let change = if c.applied { KeyChange::Consume } else { KeyChange::Free };
-        keys::settle(tx, c.scope, &claim.key, c.action, change, c.entry.id)?;
+        // The remote keeps what it knows of this generation: should the person be wrong, it still recognises the repetition.
+        let generation = Generation { next: a.generation, began: a.attempts.generation_began };
+        keys::settle(tx, c.scope, &claim.key, c.action, change, c.entry.id, generation)?;
     }
     if let Some(lane) = &a.lane {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;

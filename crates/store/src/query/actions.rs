@@ -12,14 +12,13 @@ use tollgate_core::spec::Effect;
 use crate::codec::{col, count, digest, id16, instant, opt_digest, opt16, read_principal, scope};
 use crate::error::{OrStore, Result, damaged};
 
+/// The columns that [`read_action`] needs. A key that is free again hands its generation to whoever comes next.
+pub(crate) const ACTION: &str = "SELECT a.*, r.event_id, r.bundle, r.principal, r.actions, e.subject, k.generation AS key_generation, k.began AS key_began \
+     FROM actions a JOIN runs r ON r.id = a.run_id LEFT JOIN events e ON e.id = r.event_id LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3";
+
 /// One action of this tenant and mode.
 pub(crate) fn load_action(conn: &Connection, scope: Scope, id: ActionId) -> Result<Option<ActionRecord>> {
-    let mut sql = conn
-        .prepare_cached(
-            "SELECT a.*, r.event_id, r.bundle, r.principal, r.actions, e.subject FROM actions a JOIN runs r ON r.id = a.run_id \
-             LEFT JOIN events e ON e.id = r.event_id WHERE a.id = ?1 AND a.tenant_id = ?2 AND a.mode = ?3",
-        )
-        .or_store()?;
+    let mut sql = conn.prepare_cached(&format!("{ACTION} WHERE a.id = ?1 AND a.tenant_id = ?2 AND a.mode = ?3")).or_store()?;
     let found = sql
         .query_row(params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok(read_action(r)))
         .optional()
@@ -43,6 +42,12 @@ pub(crate) fn read_action(r: &Row<'_>) -> Result<ActionRecord> {
         _ => return Err(damaged("an action's key")),
     };
     let disposition: Option<String> = col(r, "disposition")?;
+    // Before its first attempt an action has no generation of its own.
+    let inherited = if attempts == 0 { col::<Option<u32>>(r, "key_generation")? } else { None };
+    let (generation, generation_began) = match inherited {
+        Some(generation) => (generation, instant(r, "key_began")?),
+        None => (count(r, "generation")?, instant(r, "generation_began")?),
+    };
     Ok(ActionRecord {
         id: ActionId::from_bytes(id16(r, "id")?),
         scope: scope(r)?,
@@ -69,12 +74,12 @@ pub(crate) fn read_action(r: &Row<'_>) -> Result<ActionRecord> {
         attempts: Attempts {
             count: attempts,
             in_doubt: col(r, "in_doubt")?,
-            generation_began: instant(r, "generation_began")?,
+            generation_began,
             doubt_deadline: instant(r, "doubt_deadline")?,
             verify_failures: count(r, "verify_failures")?,
         },
         deadline_at: col::<Option<i64>>(r, "deadline_at")?.map(tollgate_core::time::Timestamp::from_micros),
-        generation: count(r, "generation")?,
+        generation,
         rendered: col(r, "rendered")?,
         last_intent,
         last_end: opt16(r, "last_end")?.map(EntryId::from_bytes),

@@ -88,3 +88,23 @@ pub(crate) fn reason_step(conn: &Connection, scope: Scope, run: RunId) -> Result
     .or_store()?
     .transpose()
 }
+
+/// An idempotency key whose time is over.
+pub(crate) struct LapsedKey {
+    pub(crate) tenant: [u8; 16],
+    pub(crate) mode: i64,
+    pub(crate) route: String,
+    pub(crate) key: String,
+}
+
+/// Keys whose time is over. Walks the table: no index pays for a sweep of once an hour.
+pub(crate) fn lapsed_keys(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<LapsedKey>> {
+    conn.prepare_cached("SELECT tenant_id, mode, route, key FROM idempotency WHERE expires_at <= ?1 LIMIT ?2")
+        .or_store()?
+        .query_map(params![now.as_micros(), limit], |r| {
+            Ok(LapsedKey { tenant: r.get(0)?, mode: r.get(1)?, route: r.get(2)?, key: r.get(3)? })
+        })
+        .or_store()?
+        .collect::<rusqlite::Result<_>>()
+        .or_store()
+}

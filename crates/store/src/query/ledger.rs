@@ -11,7 +11,8 @@ use crate::codec::{col, id16, int};
 use crate::error::{OrStore, Result};
 use crate::tx::{digest_of, entry_position, entry_row, find_log};
 
-fn read_entry(r: &rusqlite::Row<'_>) -> Result<StoredEntry> {
+/// Reads a row of `entries`.
+pub(crate) fn read_entry(r: &rusqlite::Row<'_>) -> Result<StoredEntry> {
     Ok(StoredEntry {
         position: entry_position(col(r, "n")?),
         id: EntryId::from_bytes(id16(r, "id")?),

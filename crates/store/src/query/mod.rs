@@ -4,4 +4,5 @@ pub(crate) mod actions;
 pub(crate) mod approvals;
 pub(crate) mod events;
 pub(crate) mod ledger;
+pub(crate) mod lists;
 pub(crate) mod registry;
