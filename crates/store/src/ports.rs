@@ -133,6 +133,9 @@ impl DurableExec for SqliteStore {
     fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
         self.write(move |tx| exec::claim(tx, session, limit))
     }
+    fn pending(&self) -> Out<'_, bool> {
+        self.read(|c| c.prepare_cached("SELECT EXISTS (SELECT 1 FROM ready)").or_store()?.query_row([], |r| r.get(0)).or_store())
+    }
     fn fire_timers(&self, limit: u32) -> Out<'_, (u32, Option<Timestamp>)> {
         self.write(move |tx| exec::fire_timers(tx, limit))
     }

@@ -1,8 +1,14 @@
 //! The engine: takes claimed steps through operator, gate and effect protocol to a commit. Decisions are `core`'s, commits the store's.
 //!
-//! Nothing here spawns, sleeps or reads a clock of its own: the simulator runs exactly this code.
+//! The engine and the desk spawn nothing, sleep never and read no clock of their own: the simulator runs exactly that code. The service
+//! round them is the loops of a real process.
 
+mod desk;
 mod engine;
 mod entries;
+mod ledger;
+mod service;
 
+pub use desk::{Counter, CounterDeps};
 pub use engine::{Deps, Engine};
+pub use service::{Deps as ServiceDeps, Keeper, Options, Service, Signals, Signer};

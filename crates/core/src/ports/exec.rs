@@ -18,10 +18,20 @@ pub trait DurableExec: Send + Sync {
     fn close_session(&self, session: SessionId) -> BoxFuture<'_, Result<u32, StoreError>>;
     /// Claims ready steps.
     fn claim(&self, session: SessionId, limit: u32) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
+    /// Whether anything is ready. Reads only: what an idle worker asks.
+    fn pending(&self) -> BoxFuture<'_, Result<bool, StoreError>>;
     /// Makes due timers ready; answers how many, and when the next is due by the store's clock.
     fn fire_timers(&self, limit: u32) -> BoxFuture<'_, Result<(u32, Option<Timestamp>), StoreError>>;
     /// Hands back the steps of lapsed sessions; answers how many, and when the next session lapses.
     fn reap(&self) -> BoxFuture<'_, Result<u32, StoreError>>;
     /// What a reasoning step needs.
     fn reason_step(&self, scope: Scope, run: RunId) -> BoxFuture<'_, Result<Option<ReasonRecord>, StoreError>>;
+}
+
+/// A worker in the same process: steps that a commit creates may go to it at once, without a claim of their own.
+pub trait Hands: Send + Sync {
+    /// The session that may hold new steps; none while it has its hands full.
+    fn session(&self) -> Option<SessionId>;
+    /// Takes steps that its session holds by now.
+    fn take(&self, steps: Vec<Claimed>);
 }

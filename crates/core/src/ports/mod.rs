@@ -25,7 +25,7 @@ pub use effects::{
     KeyChange, KeyClaim, NewAction, PlanOutcome, Resolve, StorePlan, SubmitAction, Submitted,
 };
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
-pub use exec::DurableExec;
+pub use exec::{DurableExec, Hands};
 pub use ledger::{LedgerLog, StoredEntry};
 pub use lists::{ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, RunFilter, RunRecord};
 pub use operators::Reasoner;

@@ -3,7 +3,7 @@
 use tollgate_core::action::ActionState;
 use tollgate_core::attempt::{AttemptOutcome, Attempts, Next, after_attempt};
 use tollgate_core::id::EntryId;
-use tollgate_core::ledger::{AttemptEnd, Body, Disposition, Field};
+use tollgate_core::ledger::{AttemptEnd, Body, Disposition, Evidence, Field};
 use tollgate_core::ports::{CallRequest, CloseAttempt, Defer, Rendered, StoreError};
 use tollgate_core::time::Timestamp;
 use tollgate_core::verdict::Decision;
@@ -25,7 +25,39 @@ impl Engine {
     ) -> Result<Outcome, StoreError> {
         let outcome = self.attempt(r, rendered, deadline_at).await;
         let attempt = r.record.attempts.count + 1;
-        self.conclude(r, Some(decision), rendered, Ended { attempt, intent, deadline_at, outcome, by: None }).await
+        let ended = Ended { attempt, intent, deadline_at, outcome: outcome.clone(), by: None };
+        match self.conclude(r, Some(decision), rendered, ended).await {
+            Err(StoreError::LeaseLost) => {
+                self.evidence(r, attempt, intent, &outcome).await?;
+                Err(StoreError::LeaseLost)
+            }
+            other => other,
+        }
+    }
+
+    /// What a late worker learned cannot change the run any more; it is kept, and may resolve an `unknown`.
+    async fn evidence(&self, r: &Round<'_>, attempt: u32, intent: EntryId, outcome: &AttemptOutcome) -> Result<(), StoreError> {
+        let scribe = Scribe::new(r.record, &self.deps.ids, &*self.deps.sealer);
+        let entry = scribe.entry(None, |committer, mut committed, _| {
+            match outcome {
+                AttemptOutcome::Applied { output, .. } => {
+                    committer.json(&mut committed, Field::Output, &format!("late_output#{attempt}"), output);
+                }
+                other => committer.text_named(&mut committed, Field::Message, &format!("late_message#{attempt}"), other.message()),
+            }
+            Body::Evidence(Box::new(Evidence {
+                of: scribe.of(),
+                attempt,
+                generation: r.record.generation,
+                intent,
+                result: outcome.kind(),
+                status: outcome.status(),
+                committed,
+            }))
+        })?;
+        self.deps.effects.append(r.claimed.scope, entry.clone()).await?;
+        self.stored(r.claimed.scope, [&entry]);
+        Ok(())
     }
 
     /// One outside call with one leased secret. Whatever happens is an outcome.

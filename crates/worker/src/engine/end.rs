@@ -2,18 +2,18 @@
 
 use tollgate_core::attempt::AttemptOutcome;
 use tollgate_core::canon::canonical;
-use tollgate_core::id::{ActionId, EntryId};
+use tollgate_core::id::{ActionId, EntryId, SessionId};
 use tollgate_core::ledger::{Body, Disposition, Field, Receipt, Refs};
-use tollgate_core::ports::{ActionRecord, Authority, Claimed, CloseAttempt, Disposal, Dispose, KeyChange, Rendered, StoreError};
+use tollgate_core::ports::{ActionRecord, Authority, Claimed, CloseAttempt, Disposal, Dispose, KeyChange, NewEntry, Rendered, StoreError};
 use tollgate_core::spec::{OnUnknown, ToolSpec};
 use tollgate_core::verdict::{Decision, Verdict};
 
-use super::Engine;
 use super::act::{Outcome, Round};
+use super::{Deps, Engine};
 use crate::entries::Scribe;
 
 /// How an action is about to end.
-pub(super) struct Ending {
+pub(crate) struct Ending {
     disposition: Disposition,
     reason: String,
     detail: Option<String>,
@@ -24,10 +24,11 @@ pub(super) struct Ending {
     stub: bool,
     close: Option<CloseAttempt>,
     attempts: Option<u32>,
+    entries: Vec<NewEntry>,
 }
 
 impl Ending {
-    pub(super) fn new(disposition: Disposition, reason: &str) -> Self {
+    pub(crate) fn new(disposition: Disposition, reason: &str) -> Self {
         Self {
             disposition,
             reason: reason.to_owned(),
@@ -39,15 +40,16 @@ impl Ending {
             stub: false,
             close: None,
             attempts: None,
+            entries: Vec::new(),
         }
     }
 
-    pub(super) fn detail(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn detail(mut self, text: impl Into<String>) -> Self {
         self.detail = Some(text.into());
         self
     }
 
-    pub(super) fn detail_opt(mut self, text: Option<String>) -> Self {
+    pub(crate) fn detail_opt(mut self, text: Option<String>) -> Self {
         self.detail = text;
         self
     }
@@ -62,8 +64,14 @@ impl Ending {
         self
     }
 
-    pub(super) fn approval(mut self, entry: EntryId) -> Self {
+    pub(crate) fn approval(mut self, entry: EntryId) -> Self {
         self.refs.approval = Some(entry);
+        self
+    }
+
+    /// With an entry that stands before the receipt.
+    pub(crate) fn entry(mut self, entry: NewEntry) -> Self {
+        self.entries.push(entry);
         self
     }
 
@@ -145,55 +153,60 @@ impl Engine {
         tool: Option<&ToolSpec>,
         ending: Ending,
     ) -> Result<Outcome, StoreError> {
-        let deps = &self.deps;
-        let scribe = Scribe::new(record, &deps.ids, &*deps.sealer);
-        let attempts = ending.attempts.unwrap_or(record.attempts.count);
-        let mut refs = ending.refs;
-        refs.intent = refs.intent.or(record.last_intent);
-        let receipt = scribe.entry(ending.decision.as_ref(), |committer, mut committed, decision| {
-            if let Some(output) = &ending.output {
-                committer.json(&mut committed, Field::Output, &format!("output#{attempts}"), output);
-            }
-            if let Some(detail) = &ending.detail {
-                committer.text_named(&mut committed, Field::Message, "detail", detail);
-            }
-            Body::Receipt(Box::new(Receipt {
-                of: scribe.of(),
-                disposition: ending.disposition,
-                verdict: verdict(&ending),
-                reason: ending.reason.clone(),
-                decision,
-                attempts,
-                refs,
-                args_differ: ending.args_differ,
-                stub: ending.stub,
-                committed,
-            }))
-        })?;
-        let kept: Vec<_> = ending.close.iter().map(|c| c.entry.clone()).chain([receipt.clone()]).collect();
-        let command = Dispose {
-            scope: claimed.scope,
-            run: claimed.run,
-            action: record.id,
-            authority: Authority::Lease(claimed.lease),
-            close: ending.close,
-            disposal: Disposal {
-                disposition: ending.disposition,
-                reason: ending.reason,
-                detail: ending.detail,
-                receipt,
-                entries: Vec::new(),
-                output: ending.output.map(|o| o.to_string().into_bytes()),
-                key: key_change(record, ending.disposition),
-                on_unknown: tool.map_or(OnUnknown::Hold, |t| t.on_unknown),
-            },
-            at: deps.ids.now(),
-            spare: (0..record.plan_len).map(|_| EntryId::from_bytes(deps.ids.uuid())).collect(),
-            claim: Some(self.session),
-        };
+        let on_unknown = tool.map_or(OnUnknown::Hold, |t| t.on_unknown);
+        let command = disposal(&self.deps, record, on_unknown, ending, Authority::Lease(claimed.lease), Some(self.session))?;
+        let kept: Vec<_> = command.close.iter().map(|c| c.entry.clone()).chain([command.disposal.receipt.clone()]).collect();
         // An answer lost here is read again by the caller; the call is never made again.
-        let disposed = deps.effects.dispose(command).await?;
+        let disposed = self.deps.effects.dispose(command).await?;
         self.stored(claimed.scope, &kept);
         Ok(Outcome::Done(disposed.claimed))
     }
+}
+
+/// The command that ends an action, with its receipt.
+pub(crate) fn disposal(
+    deps: &Deps,
+    record: &ActionRecord,
+    on_unknown: OnUnknown,
+    ending: Ending,
+    authority: Authority,
+    claim: Option<SessionId>,
+) -> Result<Dispose, StoreError> {
+    let scribe = Scribe::new(record, &deps.ids, &*deps.sealer);
+    let attempts = ending.attempts.unwrap_or(record.attempts.count);
+    let mut refs = ending.refs;
+    refs.intent = refs.intent.or(record.last_intent);
+    let receipt = scribe.entry(ending.decision.as_ref(), |committer, mut committed, decision| {
+        if let Some(output) = &ending.output {
+            committer.json(&mut committed, Field::Output, &format!("output#{attempts}"), output);
+        }
+        if let Some(detail) = &ending.detail {
+            committer.text_named(&mut committed, Field::Message, "detail", detail);
+        }
+        Body::Receipt(Box::new(Receipt {
+            of: scribe.of(),
+            disposition: ending.disposition,
+            verdict: verdict(&ending),
+            reason: ending.reason.clone(),
+            decision,
+            attempts,
+            refs,
+            args_differ: ending.args_differ,
+            stub: ending.stub,
+            committed,
+        }))
+    })?;
+    let disposal = Disposal {
+        disposition: ending.disposition,
+        reason: ending.reason,
+        detail: ending.detail,
+        receipt,
+        entries: ending.entries,
+        output: ending.output.map(|o| o.to_string().into_bytes()),
+        key: key_change(record, ending.disposition),
+        on_unknown,
+    };
+    let spare = (0..record.plan_len).map(|_| EntryId::from_bytes(deps.ids.uuid())).collect();
+    let (scope, run, action, at) = (record.scope, record.run, record.id, deps.ids.now());
+    Ok(Dispose { scope, run, action, authority, close: ending.close, disposal, at, spare, claim })
 }

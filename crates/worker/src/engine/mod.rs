@@ -6,6 +6,8 @@ mod doubt;
 mod end;
 mod reason;
 
+pub(crate) use end::{Ending, disposal};
+
 use std::sync::Arc;
 
 use tollgate_core::id::SessionId;

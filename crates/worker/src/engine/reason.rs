@@ -21,7 +21,7 @@ impl Engine {
                 Err(e) => PlanOutcome::Failed(e),
                 Ok(None) => PlanOutcome::Nothing,
                 Ok(Some(plan)) => {
-                    let actions = plan.actions.into_iter().map(|a| self.new_action(claimed.scope, b, a)).collect();
+                    let actions = plan.actions.into_iter().map(|a| Self::prepare(&self.deps, claimed.scope, b, a)).collect();
                     if draft { PlanOutcome::Draft(actions) } else { PlanOutcome::Proposed(actions) }
                 }
             },
@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// An action as the store takes it: named by its keys, salted for its commitments.
-    pub(crate) fn new_action(&self, scope: Scope, bundle: &Bundle, proposal: ProposedAction) -> NewAction {
+    pub(crate) fn prepare(deps: &super::Deps, scope: Scope, bundle: &Bundle, proposal: ProposedAction) -> NewAction {
         let tool = bundle.spec.tools.get(&proposal.tool);
         let effect = tool.map_or(Effect::Write, |t| t.effect);
         let writes = effect == Effect::Write;
@@ -55,10 +55,10 @@ impl Engine {
             _ => None,
         };
         NewAction {
-            id: ActionId::from_bytes(self.deps.ids.uuid()),
+            id: ActionId::from_bytes(deps.ids.uuid()),
             tool_digest: tool.map(tollgate_core::spec::ToolSpec::digest),
             effect,
-            salt: self.deps.ids.random(),
+            salt: deps.ids.random(),
             lane,
             key,
             proposal,

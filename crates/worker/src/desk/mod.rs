@@ -1,0 +1,12 @@
+//! The desk: what people and programs do besides sending events. It builds the entries; the store's commands decide who wins.
+
+mod answers;
+mod keys;
+mod port;
+mod resolve;
+mod settings;
+mod submit;
+
+pub use port::{Counter, CounterDeps};
+
+pub(crate) use answers::expire;

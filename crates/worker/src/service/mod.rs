@@ -1,0 +1,16 @@
+//! The service round the engine: claims, timers, sweeps, replays, checkpoints. Everything here is a loop that may die at any await;
+//! what is durable decides how the next one goes on.
+
+mod claim;
+mod options;
+mod replay;
+mod run;
+mod session;
+mod sign;
+mod signals;
+mod sweep;
+
+pub use options::Options;
+pub use run::{Deps, Service};
+pub use sign::{Keeper, Signer};
+pub use signals::Signals;

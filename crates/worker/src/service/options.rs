@@ -1,0 +1,22 @@
+//! How a worker service is set up.
+
+use std::time::Duration;
+
+/// The knobs of a worker, by the names of their environment variables.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// `WORKER_CONCURRENCY`: steps under way at once.
+    pub concurrency: usize,
+    /// `WORKER_LEASE_SECONDS`: how long a session's lease lasts without a renewal.
+    pub lease: Duration,
+    /// `WORKER_POLL_INTERVAL`: how often ready work is looked for when no notification comes.
+    pub poll: Duration,
+    /// How long a stopping worker waits for its calls before it hands their steps back.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { concurrency: 256, lease: Duration::from_secs(30), poll: Duration::from_secs(5), grace: Duration::from_secs(10) }
+    }
+}

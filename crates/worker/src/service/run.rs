@@ -1,0 +1,135 @@
+//! The service as a whole: its parts, its start, its stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tollgate_core::id::SessionId;
+use tollgate_core::ports::{Claimed, EventLog, Hands, StoreError};
+
+use super::claim;
+use super::session::Sessions;
+use super::{Options, Signals, Signer, replay, sign, sweep};
+use crate::engine::{Deps as EngineDeps, Engine};
+
+/// What a service works with.
+pub struct Deps {
+    /// The engine's.
+    pub engine: EngineDeps,
+    /// The event log.
+    pub events: Arc<dyn EventLog>,
+    /// Signs checkpoints.
+    pub signer: Arc<Signer>,
+    /// Raised after commits.
+    pub signals: Arc<Signals>,
+}
+
+/// What the loops share.
+pub(super) struct Shared {
+    pub(super) deps: Deps,
+    pub(super) options: Options,
+    pub(super) sessions: Sessions,
+    pub(super) tasks: TaskTracker,
+    /// No new steps from here on.
+    pub(super) stopping: CancellationToken,
+    /// Calls under way are given up.
+    pub(super) aborting: CancellationToken,
+    pub(super) busy: AtomicUsize,
+    pub(super) waiting: AtomicBool,
+    pub(super) idle: Notify,
+}
+
+impl Shared {
+    pub(super) fn free(&self) -> usize {
+        self.options.concurrency.saturating_sub(self.busy.load(Ordering::Acquire))
+    }
+
+    pub(super) fn engine(&self, session: SessionId) -> Engine {
+        Engine::new(self.deps.engine.clone(), session)
+    }
+}
+
+/// A worker: takes steps to their commits until it is stopped.
+#[derive(Clone)]
+pub struct Service {
+    shared: Arc<Shared>,
+}
+
+impl Service {
+    /// A service that does nothing yet.
+    pub fn new(deps: Deps, options: Options) -> Self {
+        let sessions = Sessions::new(Arc::clone(&deps.engine.exec), deps.engine.ids.clone(), options.lease);
+        let shared = Shared {
+            deps,
+            options,
+            sessions,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+            busy: AtomicUsize::new(0),
+            waiting: AtomicBool::new(false),
+            idle: Notify::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes over what an earlier process left, and starts the loops.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn start(&self) -> Result<(), StoreError> {
+        let s = &self.shared;
+        s.deps.engine.exec.reap().await?;
+        for task in [claim::steps, claim::renewals] {
+            s.tasks.spawn(task(Arc::clone(s)));
+        }
+        s.tasks.spawn(sweep::timers(Arc::clone(s)));
+        s.tasks.spawn(sweep::approvals(Arc::clone(s)));
+        s.tasks.spawn(sweep::keys(Arc::clone(s)));
+        s.tasks.spawn(replay::replays(Arc::clone(s)));
+        s.tasks.spawn(sign::checkpoints(Arc::clone(s)));
+        s.deps.signals.steps();
+        s.deps.signals.replays();
+        s.deps.signals.entries();
+        Ok(())
+    }
+
+    /// Stops: takes nothing new, waits for calls under way, hands the rest back, signs what was written.
+    pub async fn stop(&self) {
+        let s = &self.shared;
+        s.stopping.cancel();
+        s.tasks.close();
+        if tokio::time::timeout(s.options.grace, s.tasks.wait()).await.is_err() {
+            s.aborting.cancel();
+            s.tasks.wait().await;
+        }
+        if let Err(e) = s.sessions.close().await {
+            tracing::warn!(error = %e, "steps could not be handed back; they are when the lease lapses");
+        }
+        if let Err(e) = s.deps.signer.sign_all().await {
+            tracing::warn!(error = %e, "the last checkpoint was not signed");
+        }
+    }
+
+    /// Steps under way.
+    pub fn busy(&self) -> usize {
+        self.shared.busy.load(Ordering::Acquire)
+    }
+}
+
+impl Hands for Service {
+    fn session(&self) -> Option<SessionId> {
+        if self.shared.stopping.is_cancelled() || self.shared.free() == 0 || self.shared.waiting.load(Ordering::Acquire) {
+            return None;
+        }
+        self.shared.sessions.current()
+    }
+
+    fn take(&self, steps: Vec<Claimed>) {
+        for step in steps {
+            claim::spawn(&self.shared, step);
+        }
+    }
+}
