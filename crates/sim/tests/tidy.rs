@@ -69,6 +69,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("worker", &["core"]),
     ("spec", &["core", "expr"]),
     ("server", &["core"]),
+    ("cli", &["connectors", "core", "operators", "policy", "server", "spec", "store", "vault", "worker"]),
     ("testkit", &["core"]),
     ("sim", &["core", "store", "testkit", "worker"]),
 ];

@@ -38,8 +38,17 @@ pub struct Active {
     pub paused_operators: BTreeSet<String>,
     /// Connectors that are paused.
     pub paused_connectors: BTreeSet<String>,
-    /// How long an approval request waits for a person.
+    /// How long an approval request waits for a person, unless a Policy spec says otherwise.
     pub approval_expires: Duration,
+}
+
+impl Active {
+    /// How long a request to these queues waits: the shortest time that a Policy spec names for any of them.
+    pub fn expires_in(&self, queues: &[String]) -> Duration {
+        let specs = self.bundle.spec.policies.values();
+        let named = specs.filter(|p| p.queues.is_empty() || p.queues.iter().any(|q| queues.contains(q))).filter_map(|p| p.approval_expires);
+        named.map(|s| s.0).min().unwrap_or(self.approval_expires)
+    }
 }
 
 /// Where compiled bundles come from.

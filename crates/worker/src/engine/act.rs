@@ -148,7 +148,7 @@ impl Engine {
         use tollgate_core::ledger::{Approval, ApprovalStep, Body};
         let (deps, approval) = (&self.deps, ApprovalId::from_bytes(self.deps.ids.uuid()));
         let shown = shown(r, decision, &binding);
-        let expires_in = r.active.approval_expires;
+        let expires_in = r.active.expires_in(&decision.queues);
         let at = deps.ids.now();
         let scribe = Scribe::new(r.record, &deps.ids, &*deps.sealer);
         let mut entries = Vec::new();

@@ -1,0 +1,6 @@
+//! The one binary.
+
+mod node;
+mod system;
+
+fn main() {}

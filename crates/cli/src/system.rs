@@ -1,0 +1,62 @@
+//! This machine's clock and randomness: the only place where they are read.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tollgate_core::ports::{Clock, Entropy, IdSource};
+use tollgate_core::time::Timestamp;
+
+/// The machine's wall clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "time enters the program here")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The operating system's randomness, taken in blocks: salts and ids need a few bytes thousands of times a second.
+#[derive(Default)]
+pub struct OsEntropy {
+    pool: parking_lot::Mutex<Pool>,
+}
+
+struct Pool {
+    bytes: Box<[u8; 4096]>,
+    used: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { bytes: Box::new([0; 4096]), used: 4096 }
+    }
+}
+
+impl Entropy for OsEntropy {
+    #[expect(clippy::panic, reason = "without randomness no key, id or salt may be made")]
+    fn fill(&self, buffer: &mut [u8]) {
+        let mut pool = self.pool.lock();
+        for piece in buffer.chunks_mut(256) {
+            if pool.used + piece.len() > pool.bytes.len() {
+                if let Err(e) = getrandom::fill(&mut *pool.bytes) {
+                    panic!("the operating system gives no randomness: {e}");
+                }
+                pool.used = 0;
+            }
+            let end = pool.used + piece.len();
+            let used = pool.used;
+            if let Some(fresh) = pool.bytes.get_mut(used..end) {
+                piece.copy_from_slice(fresh);
+                // What was given out is not kept.
+                fresh.fill(0);
+            }
+            pool.used = end;
+        }
+    }
+}
+
+/// Ids, time and randomness of this process.
+pub fn ids() -> IdSource {
+    IdSource::new(std::sync::Arc::new(SystemClock), std::sync::Arc::new(OsEntropy::default()))
+}
