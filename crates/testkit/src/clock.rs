@@ -1,5 +1,6 @@
 //! Time and randomness under the test's hand.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -34,6 +35,31 @@ impl SimClock {
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         *self.0.lock()
+    }
+}
+
+/// A machine's own clock: the world's, and as wrong as the test sets it.
+pub struct SkewedClock {
+    world: Arc<SimClock>,
+    /// Microseconds that it is ahead; behind when negative.
+    ahead: Mutex<i64>,
+}
+
+impl SkewedClock {
+    /// Right, for now.
+    pub fn new(world: Arc<SimClock>) -> Self {
+        Self { world, ahead: Mutex::new(0) }
+    }
+
+    /// Jumps: this many microseconds ahead of the world from now on, or behind it.
+    pub fn set_ahead(&self, micros: i64) {
+        *self.ahead.lock() = micros;
+    }
+}
+
+impl Clock for SkewedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.world.now().as_micros() + *self.ahead.lock())
     }
 }
 
