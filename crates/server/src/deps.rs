@@ -1,0 +1,99 @@
+//! What the server is given, and the state that its handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+use tollgate_core::ports::{Bundles, Desk, Effects, EventLog, IdSource, LedgerLog, Lists, Registry, Sealer};
+use tollgate_core::scope::Scope;
+
+use crate::auth::Keys;
+use crate::layers::Meters;
+
+/// Whether this process may take work.
+pub trait Health: Send + Sync {
+    /// Ready, or why not, in words for the operator of the service.
+    fn ready(&self) -> Result<(), String>;
+}
+
+/// The ports behind the routes.
+pub struct Deps {
+    /// Events in and out.
+    pub events: Arc<dyn EventLog>,
+    /// Lists.
+    pub lists: Arc<dyn Lists>,
+    /// Everything that people and programs do.
+    pub desk: Arc<dyn Desk>,
+    /// Receipts.
+    pub ledger: Arc<dyn LedgerLog>,
+    /// API keys, revisions, statuses.
+    pub registry: Arc<dyn Registry>,
+    /// Single actions and approvals.
+    pub effects: Arc<dyn Effects>,
+    /// What is active.
+    pub bundles: Arc<dyn Bundles>,
+    /// Leases webhook secrets.
+    pub sealer: Arc<dyn Sealer>,
+    /// Ids, time and randomness.
+    pub ids: IdSource,
+    /// Readiness.
+    pub health: Arc<dyn Health>,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+}
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whose events the webhooks at `/v1/hooks/{connector}` are; none: webhooks are refused.
+    pub hooks: Option<Scope>,
+    /// Longest body of one request, in bytes.
+    pub max_body: usize,
+    /// Longest body of a batch of events, in bytes.
+    pub max_batch: usize,
+    /// Most events in one batch.
+    pub max_batch_events: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Pause between the comments that keep an idle stream open.
+    pub heartbeat: Duration,
+    /// Pause between looks at the event log of an idle stream: what other processes stored is seen this late.
+    pub stream_poll: Duration,
+    /// How old the table of API keys may be before it is read again: how late a key revoked elsewhere stops working.
+    pub keys_max_age: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hooks: None,
+            max_body: 1 << 20,
+            max_batch: 16 << 20,
+            max_batch_events: 10_000,
+            body_timeout: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
+            stream_poll: Duration::from_secs(1),
+            keys_max_age: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What handlers share.
+pub(crate) struct State {
+    pub deps: Deps,
+    pub options: Options,
+    pub keys: Keys,
+    pub meters: Meters,
+    /// Counts the ingests of this process: wakes its streams.
+    pub stored: watch::Sender<u64>,
+}
+
+/// The shared state as handlers extract it.
+pub(crate) type App = Arc<State>;
+
+impl State {
+    pub fn new(deps: Deps, options: Options) -> App {
+        Arc::new(Self { deps, options, keys: Keys::default(), meters: Meters::default(), stored: watch::Sender::new(0) })
+    }
+}

@@ -1,0 +1,17 @@
+//! HTTP: authentication, routes, streams, errors. Maps requests onto ports and never decides; knows no SQL and no connectors.
+
+mod auth;
+mod body;
+mod deps;
+mod error;
+mod extract;
+mod intake;
+mod layers;
+mod routes;
+mod serve;
+mod view;
+
+pub use deps::{Deps, Health, Options};
+pub use error::{ApiError, Code};
+pub use routes::{openapi, router};
+pub use serve::serve;

@@ -1,0 +1,34 @@
+//! The table of routes: what answers where, and the description of it all.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::deps::{App, Deps, Options, State};
+use crate::layers::outermost;
+
+use super::{events, hooks, meta};
+
+fn table() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(events::post_event))
+        .routes(routes!(hooks::post_hook))
+        .routes(routes!(meta::healthz))
+        .routes(routes!(meta::readyz))
+        .routes(routes!(meta::metrics))
+        .routes(routes!(meta::error_index))
+        .routes(routes!(meta::error_page))
+}
+
+/// The whole API as one router, to be served or called in-process.
+pub fn router(deps: Deps, options: Options) -> Router {
+    let app = State::new(deps, options);
+    let (router, _) = table().split_for_parts();
+    router.layer(from_fn_with_state(app.clone(), outermost)).with_state(app)
+}
+
+/// The description of the API: OpenAPI 3.1.
+pub fn openapi() -> serde_json::Value {
+    serde_json::to_value(table().into_openapi()).unwrap_or_default()
+}
