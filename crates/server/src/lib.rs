@@ -2,7 +2,9 @@
 
 mod auth;
 mod body;
+mod cursor;
 mod deps;
+mod docs;
 mod error;
 mod extract;
 mod intake;
