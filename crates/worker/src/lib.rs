@@ -9,6 +9,6 @@ mod entries;
 mod ledger;
 mod service;
 
-pub use desk::{Counter, CounterDeps};
+pub use desk::{Counter, CounterDeps, expire};
 pub use engine::{Deps, Engine};
-pub use service::{Deps as ServiceDeps, Keeper, Options, Service, Signals, Signer};
+pub use service::{Deps as ServiceDeps, Keeper, Options, Service, Signals, Signer, Taking};

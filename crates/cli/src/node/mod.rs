@@ -4,7 +4,9 @@ mod assemble;
 mod bundles;
 mod home;
 mod open;
+mod web;
 
 pub use assemble::{Assembled, Faults, assemble};
 pub use home::{Home, HomeError};
 pub use open::{Node, NodeError, actor, scopes};
+pub use web::Meter;

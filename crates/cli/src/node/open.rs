@@ -8,7 +8,7 @@ use tollgate_core::entries::new_entry;
 use tollgate_core::id::{DeploymentId, EntryId, ResellerId, TenantId};
 use tollgate_core::ledger::{Body, Change, Subject};
 use tollgate_core::ports::{
-    Actor, Bundles, Deploy, Hands, IdSource, LedgerLog, Registry, Sealer, SecretCiphertext, SecretSource, StoreError, VaultError,
+    Actor, Bundles, Deploy, Effects, Hands, IdSource, LedgerLog, Registry, Sealer, SecretCiphertext, SecretSource, StoreError, VaultError,
 };
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::verdict::Principal;
@@ -104,6 +104,19 @@ impl Node {
     /// # Errors
     /// What keeps it from opening; nothing was changed then.
     pub async fn open(dir: &Path, project: &Path, options: Options) -> Result<Self, NodeError> {
+        Self::open_with(dir, project, options, |effects| effects).await
+    }
+
+    /// The same with a decorator round the effects.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        dir: &Path,
+        project: &Path,
+        options: Options,
+        wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>,
+    ) -> Result<Self, NodeError> {
         let home = Home::open(dir)?;
         let ids = system::ids();
         let signals = Arc::new(Signals::default());
@@ -115,7 +128,7 @@ impl Node {
         signer.check().await.map_err(NodeError::Ledger)?;
         let bundles = Arc::new(LiveBundles::new(Arc::clone(&store) as Arc<dyn Registry>, project.to_owned()));
         let engine = Deps {
-            effects: Arc::clone(&store) as _,
+            effects: wrap(Arc::clone(&store) as _),
             exec: Arc::clone(&store) as _,
             bundles: Arc::clone(&bundles) as Arc<dyn Bundles>,
             sealer: Arc::clone(&vault) as Arc<dyn Sealer>,

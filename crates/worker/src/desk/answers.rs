@@ -117,7 +117,10 @@ pub(super) async fn deny(desk: &Counter, actor: &Actor, answer: Answer) -> Resul
 }
 
 /// Ends a request that nobody answered in time. The store's clock judges.
-pub(crate) async fn expire(deps: &Deps, scope: Scope, id: ApprovalId) -> Result<(), StoreError> {
+///
+/// # Errors
+/// [`StoreError::Conflict`] when it was answered first, or has not lapsed yet; whatever else the store says.
+pub async fn expire(deps: &Deps, scope: Scope, id: ApprovalId) -> Result<(), StoreError> {
     let Some(approval) = deps.effects.approval(scope, id).await? else { return Ok(()) };
     let Some(record) = deps.effects.action(scope, approval.action).await? else { return Ok(()) };
     let mut ending = Ending::new(Disposition::Expired, "approval_expired").detail("nobody answered in time");

@@ -7,6 +7,5 @@ mod resolve;
 mod settings;
 mod submit;
 
+pub use answers::expire;
 pub use port::{Counter, CounterDeps};
-
-pub(crate) use answers::expire;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tollgate_core::ports::{Claimed, StoreError};
 
-use super::run::Shared;
+use super::run::{BEHIND_MAX, Shared};
 
 /// Most steps of one claim.
 const CLAIM_MAX: usize = 64;
@@ -46,7 +46,7 @@ pub(super) fn steps(s: Arc<Shared>) -> Loop {
 
 async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
     loop {
-        if s.stopping.is_cancelled() || !s.deps.engine.exec.pending().await? {
+        if s.deps.signer.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || !s.deps.engine.exec.pending().await? {
             s.waiting.store(false, Ordering::Release);
             return Ok(());
         }

@@ -9,8 +9,10 @@ mod session;
 mod sign;
 mod signals;
 mod sweep;
+mod taking;
 
 pub use options::Options;
 pub use run::{Deps, Service};
 pub use sign::{Keeper, Signer};
 pub use signals::Signals;
+pub use taking::Taking;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,9 @@ use super::claim;
 use super::session::Sessions;
 use super::{Options, Signals, Signer, replay, sign, sweep};
 use crate::engine::{Deps as EngineDeps, Engine};
+
+/// A ledger that grows for this long without a checkpoint closes the gate.
+pub(super) const BEHIND_MAX: Duration = Duration::from_secs(30);
 
 /// What a service works with.
 pub struct Deps {
@@ -113,6 +117,18 @@ impl Service {
         }
     }
 
+    /// Why no work may be taken now: the ledger has been growing for half a minute without a checkpoint.
+    ///
+    /// # Errors
+    /// A message for people.
+    pub fn gate(&self) -> Result<(), String> {
+        let behind = self.shared.deps.signer.behind();
+        if behind < BEHIND_MAX {
+            return Ok(());
+        }
+        Err(format!("checkpoints have not been signed for {} s: the gate is closed until they are", behind.as_secs()))
+    }
+
     /// Steps under way.
     pub fn busy(&self) -> usize {
         self.shared.busy.load(Ordering::Acquire)
@@ -121,7 +137,11 @@ impl Service {
 
 impl Hands for Service {
     fn session(&self) -> Option<SessionId> {
-        if self.shared.stopping.is_cancelled() || self.shared.free() == 0 || self.shared.waiting.load(Ordering::Acquire) {
+        if self.gate().is_err()
+            || self.shared.stopping.is_cancelled()
+            || self.shared.free() == 0
+            || self.shared.waiting.load(Ordering::Acquire)
+        {
             return None;
         }
         self.shared.sessions.current()

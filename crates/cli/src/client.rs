@@ -1,0 +1,145 @@
+//! Talks to the project's server: over HTTP when one runs, else to the same routes inside this process, over the opened data folder.
+
+use std::path::Path;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// What a running server leaves in the data folder for the commands beside it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Running {
+    /// Where it listens.
+    pub url: String,
+}
+
+/// The file of [`Running`].
+pub const RUNNING_FILE: &str = "server.json";
+/// The file of the keys that the first start makes.
+pub const KEYS_FILE: &str = "keys.json";
+
+enum Way {
+    Http { base: String, client: reqwest::Client },
+    Inside(Router),
+}
+
+/// A client of one server and one key.
+pub struct Client {
+    way: Way,
+    key: String,
+}
+
+/// An answer.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Result<Value, Failure> {
+        serde_json::from_slice(&self.body).map_err(|e| Failure::new(Exit::Failed, format!("the server's answer is not JSON: {e}")))
+    }
+}
+
+impl Client {
+    /// Over HTTP.
+    pub fn http(base: &str, key: &str) -> Result<Self, Failure> {
+        // The project's own server is on this machine or named by the user: no proxy between.
+        let client = reqwest::Client::builder().no_proxy().build().map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+        Ok(Self { way: Way::Http { base: base.trim_end_matches('/').to_owned(), client }, key: key.to_owned() })
+    }
+
+    /// Inside this process.
+    pub fn inside(router: Router, key: &str) -> Self {
+        Self { way: Way::Inside(router), key: key.to_owned() }
+    }
+
+    /// The server that runs over this data folder, if one answers.
+    pub async fn running(data: &Path) -> Option<String> {
+        let running: Running = serde_json::from_slice(&std::fs::read(data.join(RUNNING_FILE)).ok()?).ok()?;
+        let client = Self::http(&running.url, "").ok()?;
+        let answer = client.send(Method::GET, "/healthz", None, &[]).await.ok()?;
+        answer.status.is_success().then_some(running.url)
+    }
+
+    /// Sends a request; whatever status comes back is an answer.
+    ///
+    /// # Errors
+    /// When no server answers.
+    pub async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
+        match &self.way {
+            Way::Http { base, client } => {
+                let mut request = client.request(method, format!("{base}{path}")).bearer_auth(&self.key);
+                for (name, value) in headers {
+                    request = request.header(*name, *value);
+                }
+                if let Some(body) = body {
+                    request = request.header("content-type", "application/json").body(body);
+                }
+                let gone = |e: reqwest::Error| Failure::new(Exit::Unreachable, format!("the server at {base} does not answer: {}", cause(&e)));
+                let answer = request.send().await.map_err(gone)?;
+                let status = answer.status();
+                let body = answer.bytes().await.map_err(gone)?.to_vec();
+                Ok(Answer { status, body })
+            }
+            Way::Inside(router) => {
+                let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", self.key));
+                for (name, value) in headers {
+                    request = request.header(*name, *value);
+                }
+                if body.is_some() {
+                    request = request.header("content-type", "application/json");
+                }
+                let broken = |e: String| Failure::new(Exit::Failed, e);
+                let request = request.body(Body::from(body.unwrap_or_default())).map_err(|e| broken(e.to_string()))?;
+                let answer = router.clone().oneshot(request).await.map_err(|e| broken(e.to_string()))?;
+                let status = answer.status();
+                let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.map_err(|e| broken(e.to_string()))?.to_vec();
+                Ok(Answer { status, body })
+            }
+        }
+    }
+
+    /// A request whose success is JSON; an error answer becomes a failure with its message.
+    ///
+    /// # Errors
+    /// When no server answers, or it says no.
+    pub async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let body = body.map(|b| b.to_string().into_bytes());
+        let answer = self.send(method, path, body, &[]).await?;
+        if answer.status.is_success() {
+            return if answer.body.is_empty() { Ok(Value::Null) } else { answer.json() };
+        }
+        Err(refusal(&answer))
+    }
+}
+
+/// What an error answer says.
+pub fn refusal(answer: &Answer) -> Failure {
+    let value = answer.json().unwrap_or_default();
+    let error = value.get("error").cloned().unwrap_or_default();
+    let text = |k: &str| error.get(k).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (code, message) = (text("code"), text("message"));
+    if code.is_empty() {
+        return Failure::new(Exit::Failed, format!("the server answered {}", answer.status));
+    }
+    let exit = if answer.status == StatusCode::SERVICE_UNAVAILABLE { Exit::Unreachable } else { Exit::Failed };
+    Failure::new(exit, format!("{message} ({code})"))
+}
+
+fn cause(e: &reqwest::Error) -> String {
+    let mut source: &dyn std::error::Error = e;
+    while let Some(next) = source.source() {
+        source = next;
+    }
+    source.to_string()
+}

@@ -1,0 +1,130 @@
+//! `tollgate approvals`: what waits for a person, and the person's answer.
+
+use axum::http::Method;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{text, time};
+
+/// What to do with approval requests.
+#[derive(Debug, Subcommand)]
+pub enum Approvals {
+    /// List what waits: requests for approval, and calls whose outcome nobody knows
+    List {
+        /// Only this queue
+        #[arg(long)]
+        queue: Option<String>,
+        /// `open` (default), `approved`, `denied`, `expired` or `withdrawn`
+        #[arg(long, default_value = "open")]
+        status: String,
+    },
+    /// Show exactly what is asked
+    Show {
+        /// The request, `apr_…`
+        id: String,
+    },
+    /// Say yes
+    Approve {
+        /// The request, `apr_…`
+        id: String,
+        #[command(flatten)]
+        answer: AnswerArgs,
+    },
+    /// Say no; it stands for this key until it is lifted
+    Deny {
+        /// The request, `apr_…`
+        id: String,
+        #[command(flatten)]
+        answer: AnswerArgs,
+    },
+    /// Say what became of a call whose outcome nobody knows
+    Resolve {
+        /// The action, `act_…`
+        id: String,
+        /// It happened
+        #[arg(long, conflicts_with = "did_not_happen", required_unless_present = "did_not_happen")]
+        happened: bool,
+        /// It did not happen
+        #[arg(long)]
+        did_not_happen: bool,
+        /// Why, for the record
+        #[arg(long)]
+        comment: Option<String>,
+    },
+}
+
+/// How a request is answered.
+#[derive(Debug, clap::Args)]
+pub struct AnswerArgs {
+    /// For which queue, when more than one is open
+    #[arg(long)]
+    queue: Option<String>,
+    /// Why, for the record
+    #[arg(long)]
+    comment: Option<String>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the server says no.
+pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
+    match what {
+        Approvals::List { queue, status } => list(cx, queue, &status).await,
+        Approvals::Show { id } => {
+            let v = cx.client().await?.json(Method::GET, &format!("/v1/approvals/{id}"), None).await?;
+            cx.out.value(&v);
+            Ok(())
+        }
+        Approvals::Approve { id, answer } => answered(cx, &id, "approve", answer).await,
+        Approvals::Deny { id, answer } => answered(cx, &id, "deny", answer).await,
+        Approvals::Resolve { id, happened, did_not_happen: _, comment } => {
+            let body = json!({"applied": happened, "comment": comment});
+            let v = cx.client().await?.json(Method::POST, &format!("/v1/actions/{id}/resolve"), Some(&body)).await?;
+            said(cx, &v, &format!("{id} is resolved: it {}", if happened { "happened" } else { "did not happen" }));
+            Ok(())
+        }
+    }
+}
+
+async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), Failure> {
+    let client = cx.client().await?;
+    let mut path = format!("/v1/approvals?limit=100&status={status}");
+    if let Some(q) = queue {
+        path.push_str(&format!("&queue={q}"));
+    }
+    let asked = client.json(Method::GET, &path, None).await?;
+    let unknown = if status == "open" { client.json(Method::GET, "/v1/actions?limit=100&state=unknown", None).await? } else { json!({"data": []}) };
+    if cx.out.json {
+        cx.out.value(&json!({"object": "list", "approvals": asked["data"], "unknown": unknown["data"]}));
+        return Ok(());
+    }
+    let rows = |v: &Value| v["data"].as_array().cloned().unwrap_or_default();
+    let mut lines = Vec::new();
+    for a in rows(&asked) {
+        let queues = a["queues"].as_array().map(|q| q.iter().map(|q| text(q, "/queue")).collect::<Vec<_>>().join(","));
+        lines.push(vec![text(&a, "/id"), "approve".into(), queues.unwrap_or_default(), text(&a, "/shown/tool"), text(&a, "/shown/entity_key"), time(&a, "/expires_at")]);
+    }
+    for a in rows(&unknown) {
+        lines.push(vec![text(&a, "/id"), "resolve".into(), "-".into(), text(&a, "/tool"), text(&a, "/entity_key"), "never".into()]);
+    }
+    if lines.is_empty() {
+        cx.out.line("nothing waits for a person");
+    } else {
+        cx.out.table(&["id", "to do", "queue", "tool", "entity", "lapses"], &lines);
+    }
+    Ok(())
+}
+
+async fn answered(cx: &Context, id: &str, verb: &str, answer: AnswerArgs) -> Result<(), Failure> {
+    let body = json!({"queue": answer.queue, "comment": answer.comment});
+    let v = cx.client().await?.json(Method::POST, &format!("/v1/approvals/{id}/{verb}"), Some(&body)).await?;
+    said(cx, &v, &format!("{id}: {}", if verb == "approve" { "approved" } else { "denied" }));
+    Ok(())
+}
+
+fn said(cx: &Context, v: &Value, line: &str) {
+    if cx.out.json { cx.out.value(v) } else { cx.out.line(line) }
+}

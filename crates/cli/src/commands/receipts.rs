@@ -1,0 +1,154 @@
+//! `tollgate receipts`: what happened, what was refused, and the proof of it.
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::PathBuf;
+
+use axum::http::Method;
+use clap::Subcommand;
+use serde_json::{Value, json};
+use tollgate_core::ledger::{PublicKey, Report, SignedCheckpoint, VerifyFailure, verify};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{text, time};
+
+/// What to do with receipts.
+#[derive(Debug, Subcommand)]
+pub enum Receipts {
+    /// List receipts, newest first
+    List {
+        /// How many, 1 to 100
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only those about this action, `act_…`
+        #[arg(long)]
+        action: Option<String>,
+    },
+    /// Show one
+    Show {
+        /// The receipt, `rc_…`
+        id: String,
+    },
+    /// Write a signed export that anyone can check
+    Export {
+        /// The file; standard output when left out
+        #[arg(long, short)]
+        output: Option<PathBuf>,
+        /// Only entries about this action in full; the others as hashes
+        #[arg(long)]
+        action: Option<String>,
+    },
+    /// Check an export: nothing but the file and the public key is needed
+    Verify {
+        /// The export
+        file: PathBuf,
+        /// The public key in hex, or a file that holds it; without it the file's own key is used, which proves less
+        #[arg(long)]
+        key: Option<String>,
+        /// A checkpoint kept by a witness: detects a log that was cut back or forked
+        #[arg(long)]
+        checkpoint: Option<PathBuf>,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the server says no, or the export does not verify.
+pub async fn run(cx: &Context, what: Receipts) -> Result<(), Failure> {
+    match what {
+        Receipts::List { limit, action } => list(cx, limit, action).await,
+        Receipts::Show { id } => {
+            let v = cx.client().await?.json(Method::GET, &format!("/v1/receipts/{id}"), None).await?;
+            cx.out.value(&v);
+            Ok(())
+        }
+        Receipts::Export { output, action } => export(cx, output, action).await,
+        Receipts::Verify { file, key, checkpoint } => verified(cx, &file, key, checkpoint),
+    }
+}
+
+async fn list(cx: &Context, limit: u32, action: Option<String>) -> Result<(), Failure> {
+    let mut path = format!("/v1/receipts?limit={limit}");
+    if let Some(action) = action {
+        path.push_str(&format!("&action={action}"));
+    }
+    let v = cx.client().await?.json(Method::GET, &path, None).await?;
+    if cx.out.json {
+        cx.out.value(&v);
+        return Ok(());
+    }
+    let rows: Vec<_> = v["data"].as_array().into_iter().flatten().map(row).collect();
+    cx.out.table(&["receipt", "time", "disposition", "reason", "verdict", "tool", "principal"], &rows);
+    Ok(())
+}
+
+fn row(r: &Value) -> Vec<String> {
+    let leaf = |k: &str| text(r, &format!("/leaf/{k}"));
+    vec![text(r, "/id"), time(r, "/at"), leaf("disposition"), leaf("reason"), leaf("verdict"), leaf("of/tool"), leaf("of/principal")]
+}
+
+async fn export(cx: &Context, output: Option<PathBuf>, action: Option<String>) -> Result<(), Failure> {
+    let path = action.map_or("/v1/receipts/export".to_owned(), |a| format!("/v1/receipts/export?action={a}"));
+    let answer = cx.client().await?.send(Method::GET, &path, None, &[]).await?;
+    if !answer.status.is_success() {
+        return Err(crate::client::refusal(&answer));
+    }
+    match output {
+        None => std::io::stdout().write_all(&answer.body)?,
+        Some(file) => {
+            let mut out = File::create(&file).map_err(|e| Failure::plain(format!("`{}`: {e}", file.display())))?;
+            out.write_all(&answer.body)?;
+            out.sync_all()?;
+            let lines = answer.body.iter().filter(|b| **b == b'\n').count();
+            cx.out.line(format!("{lines} lines written to {}; check them with `tollgate receipts verify {}`", file.display(), file.display()));
+        }
+    }
+    Ok(())
+}
+
+fn verified(cx: &Context, file: &PathBuf, key: Option<String>, checkpoint: Option<PathBuf>) -> Result<(), Failure> {
+    let open = File::open(file).map_err(|e| Failure::plain(format!("`{}` cannot be read: {e}", file.display())))?;
+    let key = key.map(|k| public_key(&k)).transpose()?;
+    let witness = checkpoint.map(|p| read_checkpoint(&p)).transpose()?;
+    match check(BufReader::new(open), key.as_ref(), witness.as_ref()) {
+        Ok(report) => {
+            if cx.out.json { cx.out.value(&json!({"verified": true, "report": report_json(&report)})) } else { cx.out.line(report.to_string()) }
+            Ok(())
+        }
+        Err(e) => {
+            if cx.out.json {
+                cx.out.value(&json!({"verified": false, "error": e.to_string()}));
+            }
+            Err(Failure::new(Exit::NotVerified, format!("`{}` does not verify: {e}", file.display())))
+        }
+    }
+}
+
+/// Checks an export, asking policy again for each verdict.
+pub fn check(
+    file: impl std::io::BufRead,
+    key: Option<&PublicKey>,
+    witness: Option<&SignedCheckpoint>,
+) -> Result<Report, VerifyFailure> {
+    let recomputer = tollgate_policy::Recomputer::default();
+    verify(file, key, witness, &|artifact, request| crate::recompute::recompute(&recomputer, artifact, request))
+}
+
+fn report_json(report: &Report) -> Value {
+    json!(report.to_string())
+}
+
+fn public_key(text: &str) -> Result<PublicKey, Failure> {
+    let hex = std::fs::read_to_string(text).unwrap_or_else(|_| text.to_owned());
+    PublicKey::from_hex(hex.trim())
+        .ok_or_else(|| Failure::plain(format!("`{text}` is neither a public key (64 lower-case hex digits) nor a file that holds one")))
+}
+
+fn read_checkpoint(path: &PathBuf) -> Result<SignedCheckpoint, Failure> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|e| Failure::plain(format!("`{shown}` cannot be read: {e}")))?;
+    serde_json::from_slice(&bytes).map_err(|e| Failure::plain(format!("`{shown}` is not a signed checkpoint: {e}")))
+}

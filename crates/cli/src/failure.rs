@@ -1,0 +1,62 @@
+//! Why a command did not do what was asked, as people read it.
+
+use std::fmt;
+
+use crate::exit::Exit;
+
+/// A message and the exit code that goes with it.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What was wrong, where, and what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// A failure that has no code of its own.
+    pub fn plain(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Failed, message.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<std::io::Error> for Failure {
+    fn from(e: std::io::Error) -> Self {
+        Self::plain(e)
+    }
+}
+
+impl From<crate::node::NodeError> for Failure {
+    fn from(e: crate::node::NodeError) -> Self {
+        let exit = match &e {
+            crate::node::NodeError::Open(tollgate_store::OpenError::Locked(_)) => Exit::Unreachable,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, e.to_string())
+    }
+}
+
+impl From<tollgate_core::ports::StoreError> for Failure {
+    fn from(e: tollgate_core::ports::StoreError) -> Self {
+        Self::plain(e)
+    }
+}
+
+impl From<tollgate_core::ports::DeskError> for Failure {
+    fn from(e: tollgate_core::ports::DeskError) -> Self {
+        Self::plain(e)
+    }
+}
