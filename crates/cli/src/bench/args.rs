@@ -1,0 +1,88 @@
+//! The command line of the benchmarks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use tokio::task::JoinSet;
+
+use super::{dedup, ingest, loop_};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What every benchmark takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Requests under way at once
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+    /// Seconds of measurement
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Folder on the disk to measure; the system's temporary folder when left out
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Which benchmark.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Events in over HTTP; one in ten matches an operator
+    Ingest {
+        #[command(flatten)]
+        common: Common,
+        /// Events a request, as JSON lines; 1 is singly
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10000))]
+        lines: u64,
+    },
+    /// The whole loop: event in, action governed and called, receipt durable
+    Loop {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Repeated event keys
+    Dedup {
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// A benchmark's setting.
+pub struct Setting {
+    pub concurrency: usize,
+    pub span: Duration,
+    pub dir: PathBuf,
+}
+
+impl From<Common> for Setting {
+    fn from(c: Common) -> Self {
+        Self {
+            concurrency: usize::from(c.concurrency),
+            span: Duration::from_secs(c.seconds),
+            dir: c.dir.unwrap_or_else(std::env::temp_dir),
+        }
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the load breaks or an answer is wrong: no figure is given then.
+pub async fn run(out: Output, what: Bench) -> Result<(), Failure> {
+    let report = match what {
+        Bench::Ingest { common, lines } => ingest::run(&common.into(), lines).await?,
+        Bench::Loop { common } => loop_::run(&common.into()).await?,
+        Bench::Dedup { common } => dedup::run(&common.into()).await?,
+    };
+    report.print(out);
+    Ok(())
+}
+
+/// The latencies of all connections.
+pub(super) async fn collect(mut tasks: JoinSet<Result<Vec<Duration>, Failure>>) -> Result<Vec<Duration>, Failure> {
+    let mut all = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        all.append(&mut done.map_err(Failure::plain)??);
+    }
+    Ok(all)
+}

@@ -1,0 +1,13 @@
+//! `tollgate bench`: rates and latencies of the real server over a real store, beside what the disk itself can do in the same run.
+
+mod args;
+mod dedup;
+mod floor;
+mod ingest;
+mod load;
+mod loop_;
+mod report;
+mod spec;
+mod stage;
+
+pub use args::{Bench, run};
