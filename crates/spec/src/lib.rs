@@ -1,0 +1,12 @@
+//! A project folder read into specs, with every fault at its place.
+
+mod fault;
+mod grammar;
+mod nearest;
+mod node;
+mod scalar;
+mod yaml;
+
+pub use fault::{Fault, Pos, merge};
+pub use grammar::{Kind, schema};
+pub use nearest::nearest;
