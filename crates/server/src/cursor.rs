@@ -39,13 +39,7 @@ impl Asked {
     ///
     /// # Errors
     /// `invalid_parameter` for a limit out of range, `invalid_cursor` for a cursor of another query.
-    pub fn new(
-        route: &str,
-        scope: &Scope,
-        filters: &[Option<&str>],
-        limit: Option<&str>,
-        cursor: Option<&str>,
-    ) -> Result<Self, ApiError> {
+    pub fn new(route: &str, scope: &Scope, filters: &[Option<&str>], limit: Option<&str>, cursor: Option<&str>) -> Result<Self, ApiError> {
         let limit = limit.map_or(Ok(LIMIT_DEFAULT), read_limit)?;
         let query = name(route, scope, filters);
         let before = cursor.map(|c| read(c, &query)).transpose()?;

@@ -47,7 +47,8 @@ fn error(status: u16) -> RefOr<Response> {
         .content("application/json", content("ErrorBody"))
         .content("application/problem+json", content("Problem"));
     if matches!(status, 409 | 429 | 503) {
-        let seconds = HeaderBuilder::new().schema(Some(Object::with_type(Type::Integer))).description(Some("Seconds to wait before trying again"));
+        let seconds =
+            HeaderBuilder::new().schema(Some(Object::with_type(Type::Integer))).description(Some("Seconds to wait before trying again"));
         response = response.header("Retry-After", seconds.build());
     }
     response.build().into()

@@ -51,8 +51,8 @@ impl<T: DeserializeOwned + IntoParams + Send> FromRequestParts<App> for Params<T
                 .map_err(|_| ApiError::invalid("the query string cannot be read: it is `name=value` pairs, percent-encoded"))?;
             check_query(&pairs, &T::into_params(|| None).into_iter().map(|p| p.name).collect::<Vec<_>>())?;
         }
-        let Query(query) =
-            Query::<T>::try_from_uri(&parts.uri).map_err(|e| ApiError::invalid(format!("the query string cannot be used: {}", source_text(&e))))?;
+        let Query(query) = Query::<T>::try_from_uri(&parts.uri)
+            .map_err(|e| ApiError::invalid(format!("the query string cannot be used: {}", source_text(&e))))?;
         Ok(Self(query))
     }
 }
@@ -194,10 +194,8 @@ pub(crate) fn maybe_whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>
 
 /// Reads a word of a fixed set.
 pub(crate) fn word<T>(name: &str, text: Option<&str>, parse: impl Fn(&str) -> Option<T>, all: &[&str]) -> Result<Option<T>, ApiError> {
-    text.map(|t| {
-        parse(t).ok_or_else(|| ApiError::invalid(format!("`{name}`: `{}` is not one of {}", t.escape_debug(), all.join(", "))))
-    })
-    .transpose()
+    text.map(|t| parse(t).ok_or_else(|| ApiError::invalid(format!("`{name}`: `{}` is not one of {}", t.escape_debug(), all.join(", ")))))
+        .transpose()
 }
 
 /// Reads an id of a query or body.

@@ -8,7 +8,7 @@ mod raw;
 mod store;
 
 pub(crate) use batch::{Line, read_lines};
-pub(crate) use envelope::{Draft, ENVELOPE_KEY_MAX, check_key, draft};
-pub(crate) use numbers::check_payload;
+pub(crate) use envelope::{Draft, check_key, draft};
+pub(crate) use numbers::{check_payload, check_value};
 pub(crate) use raw::{RawEnvelope, json_fault};
-pub(crate) use store::{Keyed, Outcome, store_all};
+pub(crate) use store::{KEY_KEPT, Keyed, Outcome, store_all};

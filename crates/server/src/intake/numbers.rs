@@ -27,9 +27,7 @@ pub(crate) fn check_payload(payload: &RawValue, field: &str, line: Option<usize>
             // Only now is the value built, to say where.
             let found = serde_json::from_str::<Value>(payload.get()).ok().and_then(|v| locate(&v, &mut String::new()));
             match found {
-                Some((pointer, number)) => Err(ApiError::invalid(format!(
-                    "{at}the number {number} at `/{field}{pointer}` is beyond 2^53 and would change silently: send it as a string"
-                ))),
+                Some((pointer, number)) => Err(beyond(&at, field, &pointer, &number)),
                 None => {
                     let fault = json_fault(&e, None);
                     Err(ApiError { message: format!("{at}`{field}`: {}", fault.message), ..fault })
@@ -37,6 +35,23 @@ pub(crate) fn check_payload(payload: &RawValue, field: &str, line: Option<usize>
             }
         }
     }
+}
+
+/// Checks a value that was built already, as [`check_payload`] does.
+///
+/// # Errors
+/// `invalid_parameter` with the JSON pointer of a number beyond 2^53.
+pub(crate) fn check_value(value: &Value, field: &str) -> Result<(), ApiError> {
+    match locate(value, &mut String::new()) {
+        Some((pointer, number)) => Err(beyond("", field, &pointer, &number)),
+        None => Ok(()),
+    }
+}
+
+fn beyond(at: &str, field: &str, pointer: &str, number: &str) -> ApiError {
+    ApiError::invalid(format!(
+        "{at}the number {number} at `/{field}{pointer}` is beyond 2^53 and would change silently: send it as a string"
+    ))
 }
 
 fn locate(value: &Value, path: &mut String) -> Option<(String, String)> {

@@ -8,12 +8,29 @@ use utoipa_axum::routes;
 use crate::deps::{App, Deps, Options, State};
 use crate::layers::outermost;
 
-use super::{events, hooks, meta};
+use super::{actions, approvals, events, hooks, meta, receipts, runs};
 
 fn table() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(events::post_event))
         .routes(routes!(hooks::post_hook))
+        .routes(routes!(runs::list_runs))
+        .routes(routes!(runs::get_run))
+        .routes(routes!(runs::cancel_run))
+        .routes(routes!(runs::list_plans))
+        .routes(routes!(runs::get_plan))
+        .routes(routes!(actions::list_actions, actions::post_action))
+        .routes(routes!(actions::get_action))
+        .routes(routes!(actions::resolve_action))
+        .routes(routes!(actions::lift_denial))
+        .routes(routes!(approvals::list_approvals))
+        .routes(routes!(approvals::get_approval))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::deny))
+        .routes(routes!(receipts::list_receipts))
+        .routes(routes!(receipts::export))
+        .routes(routes!(receipts::get_receipt))
+        .routes(routes!(receipts::checkpoint))
         .routes(routes!(meta::healthz))
         .routes(routes!(meta::readyz))
         .routes(routes!(meta::metrics))
