@@ -76,14 +76,26 @@ impl Client {
     /// # Errors
     /// When no server answers.
     pub async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
+        self.request(method, path, body.map(|b| ("application/json", b)), headers).await
+    }
+
+    /// The same with another content type.
+    ///
+    /// # Errors
+    /// When no server answers.
+    pub async fn send_as(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Result<Answer, Failure> {
+        self.request(method, path, Some((content_type, body)), &[]).await
+    }
+
+    async fn request(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
         match &self.way {
             Way::Http { base, client } => {
                 let mut request = client.request(method, format!("{base}{path}")).bearer_auth(&self.key);
                 for (name, value) in headers {
                     request = request.header(*name, *value);
                 }
-                if let Some(body) = body {
-                    request = request.header("content-type", "application/json").body(body);
+                if let Some((content_type, body)) = body {
+                    request = request.header("content-type", content_type).body(body);
                 }
                 let gone = |e: reqwest::Error| Failure::new(Exit::Unreachable, format!("the server at {base} does not answer: {}", cause(&e)));
                 let answer = request.send().await.map_err(gone)?;
@@ -96,11 +108,11 @@ impl Client {
                 for (name, value) in headers {
                     request = request.header(*name, *value);
                 }
-                if body.is_some() {
-                    request = request.header("content-type", "application/json");
+                if let Some((content_type, _)) = &body {
+                    request = request.header("content-type", *content_type);
                 }
                 let broken = |e: String| Failure::new(Exit::Failed, e);
-                let request = request.body(Body::from(body.unwrap_or_default())).map_err(|e| broken(e.to_string()))?;
+                let request = request.body(Body::from(body.map(|(_, b)| b).unwrap_or_default())).map_err(|e| broken(e.to_string()))?;
                 let answer = router.clone().oneshot(request).await.map_err(|e| broken(e.to_string()))?;
                 let status = answer.status();
                 let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.map_err(|e| broken(e.to_string()))?.to_vec();

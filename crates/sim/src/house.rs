@@ -1,5 +1,6 @@
 //! One store, one remote, and worker sessions that come and go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +9,28 @@ use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, EventId, RunId, SessionId};
 use tollgate_core::ledger::{Body, Entry};
 use tollgate_core::ports::{
-    ActionRecord, Bundles, Claimed, Clock, ConfigRev, DurableExec, Effects, EventLog, IdSource, IngestEvent, LedgerLog, NewRun, Registry,
-    StoreError,
+    ActionFilter, ActionRecord, Bundles, Claimed, Clock, ConfigRev, DurableExec, Effects, Entropy, EventLog, IdSource, IngestEvent,
+    LedgerLog, Lists, NewRun, Page, Registry, Sealer, StoreError, ToolCaller,
 };
 use tollgate_core::spec::Ordering;
 use tollgate_store::{OpenError, Options, SqliteStore};
-use tollgate_testkit::{FakeBundles, FakePolicy, LossyEffects, PlainSealer, Remote, SeededEntropy, SimClock, event, scope, spec};
+use tollgate_testkit::{
+    FakeBundles, FakePolicy, Fates, LossyEffects, PausedSealer, PausedStore, PausedTools, PlainSealer, Remote, SeededEntropy, SimClock,
+    SkewedClock, event, scope, spec,
+};
 use tollgate_worker::{Deps, Engine};
 
+use crate::checks::{Checks, Fault};
+use crate::mistaken::MistakenTools;
+use crate::mistakes::{Mistake, Mistaken};
+use crate::watch::Watch;
+
 /// How long a session's lease lasts.
-const LEASE: Duration = Duration::from_secs(60);
+pub const LEASE: Duration = Duration::from_secs(60);
 /// Rounds after which a world that still moves is stuck in a loop.
 const ROUNDS_MAX: u32 = 10_000;
+/// More than any history has.
+const ACTIONS_MAX: u32 = 1_000_000;
 
 /// What can go wrong in a test world.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +41,9 @@ pub enum HouseError {
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The desk said no.
+    #[error(transparent)]
+    Desk(#[from] tollgate_core::ports::DeskError),
     /// The world never came to rest.
     #[error("the world never came to rest")]
     Restless,
@@ -40,12 +54,16 @@ pub enum HouseError {
 
 /// A world.
 pub struct House {
-    /// The clock of everyone.
+    /// The clock of the world and of the store.
     pub clock: Arc<SimClock>,
     /// The store.
     pub store: Arc<SqliteStore>,
-    /// The store, with answers that may be lost.
+    /// What workers see of it: answers may be lost, commands may be interrupted.
     pub effects: Arc<LossyEffects>,
+    /// What sees each command as the store answers it.
+    pub watch: Arc<Watch>,
+    /// What befalls workers at their awaits.
+    pub fates: Arc<Fates>,
     /// The outside system.
     pub remote: Remote,
     /// The policy.
@@ -54,7 +72,9 @@ pub struct House {
     pub sealer: Arc<PlainSealer>,
     /// Ids of everyone.
     pub ids: IdSource,
-    bundles: Arc<FakeBundles>,
+    pub(crate) bundles: Arc<FakeBundles>,
+    mistaken: Arc<Mistaken>,
+    entropy: Arc<dyn Entropy>,
 }
 
 impl House {
@@ -63,16 +83,31 @@ impl House {
     /// # Errors
     /// When the store does not open.
     pub fn new(seed: u64, ordering: Ordering) -> Result<Self, HouseError> {
+        Self::with(seed, ordering, Mistake::None)
+    }
+
+    /// An empty world with a mistake in it.
+    ///
+    /// # Errors
+    /// When the store does not open.
+    pub fn with(seed: u64, ordering: Ordering, mistake: Mistake) -> Result<Self, HouseError> {
         let clock = Arc::new(SimClock::default());
         let options = Options { path: None, clock: Arc::clone(&clock) as Arc<dyn Clock>, inline: true, on_commit: Box::new(|_| {}) };
         let store = Arc::new(SqliteStore::open(options)?);
-        let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SeededEntropy::new(seed)));
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
+        let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&entropy));
+        let fates = Arc::new(Fates::new(seed));
         let (remote, policy) = (Remote::default(), Arc::new(FakePolicy::default()));
         remote.set_clock(Arc::clone(&clock));
-        let registry = Arc::clone(&store) as Arc<dyn Registry>;
-        let bundles = Arc::new(FakeBundles::new(spec(ordering), Arc::new(remote.clone()), Arc::clone(&policy), registry));
-        let effects = Arc::new(LossyEffects::new(Arc::clone(&store) as Arc<dyn Effects>));
-        Ok(Self { clock, store, effects, remote, policy, sealer: Arc::default(), ids, bundles })
+        let outside: Arc<dyn ToolCaller> = Arc::new(PausedTools::new(Arc::new(remote.clone()), Arc::clone(&fates), Arc::clone(&clock)));
+        let tools = if mistake == Mistake::TimeoutIsFailure { Arc::new(MistakenTools(outside)) } else { outside };
+        let bundles = Arc::new(FakeBundles::new(spec(ordering), tools, Arc::clone(&policy), Arc::clone(&store) as Arc<dyn Registry>));
+        let (effects, exec) = (Arc::clone(&store) as Arc<dyn Effects>, Arc::clone(&store) as Arc<dyn DurableExec>);
+        let mistaken = Arc::new(Mistaken::new(mistake, effects, exec, Arc::clone(&fates), Arc::clone(&clock)));
+        let watch = Arc::new(Watch::new(Arc::clone(&mistaken) as _, Arc::clone(&mistaken) as _, Arc::clone(&clock)));
+        let paused = Arc::new(PausedStore::new(Arc::clone(&watch) as _, Arc::clone(&watch) as _, Arc::clone(&fates)));
+        let effects = Arc::new(LossyEffects::new(paused));
+        Ok(Self { clock, store, effects, watch, fates, remote, policy, sealer: Arc::default(), ids, bundles, mistaken, entropy })
     }
 
     /// A worker with a session of its own.
@@ -80,14 +115,24 @@ impl House {
     /// # Errors
     /// When the store says no.
     pub async fn worker(&self) -> Result<Engine, HouseError> {
+        self.worker_at(Arc::new(SkewedClock::new(Arc::clone(&self.clock)))).await
+    }
+
+    /// A worker with a session and a clock of its own.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn worker_at(&self, clock: Arc<SkewedClock>) -> Result<Engine, HouseError> {
         let session = SessionId::from_bytes(self.ids.uuid());
-        self.store.open_session(session, LEASE).await?;
+        self.mistaken.clock_of(session, Arc::clone(&clock));
+        self.watch.open_session(session, LEASE).await?;
+        let exec = PausedStore::new(Arc::clone(&self.watch) as _, Arc::clone(&self.watch) as _, Arc::clone(&self.fates));
         let deps = Deps {
             effects: Arc::clone(&self.effects) as Arc<dyn Effects>,
-            exec: Arc::clone(&self.store) as Arc<dyn DurableExec>,
+            exec: Arc::new(exec),
             bundles: Arc::clone(&self.bundles) as Arc<dyn Bundles>,
-            sealer: Arc::clone(&self.sealer) as Arc<dyn tollgate_core::ports::Sealer>,
-            ids: self.ids.clone(),
+            sealer: Arc::new(PausedSealer::new(Arc::clone(&self.sealer) as Arc<dyn Sealer>, Arc::clone(&self.fates))),
+            ids: IdSource::new(clock, Arc::clone(&self.entropy)),
         };
         Ok(Engine::new(deps, session))
     }
@@ -126,7 +171,7 @@ impl House {
     /// # Errors
     /// When the store says no.
     pub async fn claim(&self, worker: &Engine) -> Result<Vec<Claimed>, HouseError> {
-        Ok(self.store.claim(worker.session(), 64).await?)
+        Ok(self.watch.claim(worker.session(), 64).await?)
     }
 
     /// Lets a worker work until nothing is ready and no timer is left, moving the clock from timer to timer.
@@ -135,8 +180,8 @@ impl House {
     /// When the store says no, or the world never comes to rest.
     pub async fn settle(&self, worker: &Engine) -> Result<(), HouseError> {
         for _ in 0..ROUNDS_MAX {
-            let (_, next) = self.store.fire_timers(64).await?;
-            self.store.open_session(worker.session(), LEASE).await?;
+            let (_, next) = self.watch.fire_timers(64).await?;
+            self.watch.open_session(worker.session(), LEASE).await?;
             let claimed = self.claim(worker).await?;
             if claimed.is_empty() {
                 match next {
@@ -157,7 +202,7 @@ impl House {
     /// When the store says no.
     pub async fn lapse(&self) -> Result<u32, HouseError> {
         self.clock.advance(LEASE);
-        Ok(self.store.reap().await?)
+        Ok(self.watch.reap().await?)
     }
 
     /// All actions in the order of the ledger, by what it says of them.
@@ -193,36 +238,28 @@ impl House {
         Ok(self.store.action(scope(), id).await?)
     }
 
-    /// What must hold in every state: one intent per attempt closed by at most one result, one receipt per action, and none missing.
+    /// Every action there is, with its record.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn actions(&self) -> Result<BTreeMap<ActionId, ActionRecord>, HouseError> {
+        let page = Page { before: None, limit: ACTIONS_MAX };
+        let all = self.store.list_actions(scope(), ActionFilter::default(), page).await?;
+        Ok(all.into_iter().map(|l| (l.item.id, l.item)).collect())
+    }
+
+    /// What must hold in every state: one intent per attempt closed by at most one result, one receipt per action, none missing, lanes
+    /// that do not interleave, a whole ledger, and no write of a lost lease.
     ///
     /// # Errors
     /// When an entry does not read back.
-    pub async fn faults(&self) -> Result<Vec<String>, HouseError> {
-        use std::collections::BTreeMap;
-        let mut faults = Vec::new();
-        let (mut intents, mut ends, mut receipts): (BTreeMap<_, u32>, BTreeMap<_, u32>, BTreeMap<ActionId, u32>) = Default::default();
-        for entry in self.ledger().await? {
-            match &entry.body {
-                Body::Intent(i) => *intents.entry((i.of.action, i.attempt)).or_default() += 1,
-                Body::Attempt(a) => *ends.entry((a.of.action, a.attempt)).or_default() += 1,
-                Body::Receipt(r) => *receipts.entry(r.of.action).or_default() += 1,
-                _ => {}
-            }
-        }
-        faults.extend(intents.iter().filter(|(_, n)| **n != 1).map(|(k, n)| format!("{n} intents of {k:?}")));
-        faults.extend(ends.iter().filter(|(_, n)| **n != 1).map(|(k, n)| format!("{n} results of {k:?}")));
-        faults.extend(ends.keys().filter(|k| !intents.contains_key(*k)).map(|k| format!("a result without an intent: {k:?}")));
-        faults.extend(receipts.iter().filter(|(_, n)| **n != 1).map(|(k, n)| format!("{n} receipts of {k}")));
-        for action in intents.keys().map(|(a, _)| *a) {
-            let Some(record) = self.record(action).await? else { continue };
-            let open = intents.keys().filter(|(a, n)| *a == action && !ends.contains_key(&(*a, *n))).count();
-            if open != usize::from(record.open.is_some()) {
-                faults.push(format!("{open} open intents of {action}, which is {}", record.state));
-            }
-            if record.state.is_disposed() != receipts.contains_key(&action) {
-                faults.push(format!("{action} is {} and has {:?} receipts", record.state, receipts.get(&action)));
-            }
-        }
+    pub async fn faults(&self) -> Result<Vec<Fault>, HouseError> {
+        let (ledger, actions) = (self.ledger().await?, self.actions().await?);
+        let mut checks = Checks { ledger: &ledger, actions: &actions, faults: self.watch.faults() };
+        checks.entries();
+        checks.lanes();
+        let mut faults = checks.faults;
+        faults.extend(crate::checks::ledger(self).await?);
         Ok(faults)
     }
 

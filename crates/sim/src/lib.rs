@@ -1,5 +1,21 @@
-//! The real core, worker and store over a fake world, on one thread, with a clock that moves by hand.
+//! The real core, worker and store over a fake world, on one thread, with a clock that moves by hand: named answers, and histories that a
+//! seed decides.
 
+mod checks;
+mod desk;
+mod history;
 mod house;
+mod mistaken;
+mod mistakes;
+mod rest;
+mod tasks;
+mod turns;
+mod watch;
 
-pub use house::{House, HouseError};
+pub use checks::{Fault, Law};
+pub use desk::someone;
+pub use history::{Broken, Ran, run};
+pub use house::{House, HouseError, LEASE};
+pub use mistakes::{Mistake, Mistaken};
+pub use tasks::{Polled, Tasks, Work};
+pub use watch::Watch;

@@ -102,6 +102,16 @@ impl Fates {
             Turn::Lost => return false,
             Turn::After(_) | Turn::Asleep | Turn::Dead => {}
         }
+        self.pend(turn).await;
+        true
+    }
+
+    /// Waits, whatever the odds.
+    pub async fn wait(&self, span: Duration) {
+        self.pend(Turn::After(span)).await;
+    }
+
+    async fn pend(&self, turn: Turn) {
         let mut told = false;
         std::future::poll_fn(|_| {
             if std::mem::replace(&mut told, true) {
@@ -111,7 +121,6 @@ impl Fates {
             Poll::Pending
         })
         .await;
-        true
     }
 }
 

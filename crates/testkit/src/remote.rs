@@ -37,11 +37,22 @@ pub enum Behaviour {
     ApplyThenHang,
 }
 
+/// How long the remote remembers a key, as its tools declare.
+const KEY_TTL: Duration = Duration::from_secs(3600);
+
+/// What the remote answers to a key that it has seen.
+#[derive(Clone)]
+enum Kept {
+    Applied(Value),
+    Rejected(u16),
+}
+
 #[derive(Default)]
 struct State {
     script: VecDeque<Behaviour>,
     effects: BTreeMap<String, Vec<Timestamp>>,
-    seen_keys: BTreeMap<String, Value>,
+    seen_keys: BTreeMap<String, (Timestamp, Kept)>,
+    remembers_rejections: bool,
     late: Vec<(Timestamp, String, Option<String>)>,
     calls: u32,
     secrets: Vec<Option<Vec<u8>>>,
@@ -63,6 +74,11 @@ impl Remote {
     /// The clock that slow answers are judged by.
     pub fn set_clock(&self, clock: Arc<SimClock>) {
         self.0.lock().clock = Some(clock);
+    }
+
+    /// From now on what is refused for good under a key is refused again under it, as many remotes do.
+    pub fn set_remembers_rejections(&self, on: bool) {
+        self.0.lock().remembers_rejections = on;
     }
 
     async fn slow(&self, id: String, key: Option<String>, deadline: Timestamp) -> AttemptOutcome {
@@ -113,16 +129,31 @@ fn settle(s: &mut State, now: Timestamp) {
 }
 
 fn apply(s: &mut State, id: &str, key: Option<&str>, at: Timestamp) -> Value {
-    if let Some(first) = key.and_then(|k| s.seen_keys.get(k)) {
-        return first.clone();
+    if let Some(Kept::Applied(first)) = kept(s, key, at) {
+        return first;
     }
     let list = s.effects.entry(id.to_owned()).or_default();
     list.push(at);
     let output = json!({"id": id, "n": list.len()});
     if let Some(k) = key {
-        s.seen_keys.insert(k.to_owned(), output.clone());
+        s.seen_keys.insert(k.to_owned(), (at, Kept::Applied(output.clone())));
     }
     output
+}
+
+fn kept(s: &State, key: Option<&str>, now: Timestamp) -> Option<Kept> {
+    let (first, kept) = s.seen_keys.get(key?)?;
+    (now < first.plus(KEY_TTL)).then(|| kept.clone())
+}
+
+fn rejected(status: u16) -> AttemptOutcome {
+    AttemptOutcome::Rejected {
+        status: Some(status),
+        message: "no".to_owned(),
+        retryable: matches!(status, 401 | 429 | 503),
+        retry_after: None,
+        settles_doubt: !matches!(status, 401 | 403 | 429 | 503),
+    }
 }
 
 fn is_under_way(s: &State, key: &str, now: Timestamp) -> bool {
@@ -163,7 +194,15 @@ impl ToolCaller for Remote {
         }
         let (id, key) = (id_of(request.rendered), request.remote_key.map(str::to_owned));
         let lost = || AttemptOutcome::Ambiguous { message: "the connection was reset".to_owned(), status: None };
+        let known = kept(&s, key.as_deref(), request.now);
         let out = match behaviour {
+            // A remote that honours keys says again what it said, whatever it would say to a new one.
+            Behaviour::Apply | Behaviour::Slow | Behaviour::Reject(_) if let Some(Kept::Rejected(status)) = known => rejected(status),
+            Behaviour::ApplyAndLoseAnswer | Behaviour::ApplyLate(_) | Behaviour::ApplyThenHang
+                if matches!(known, Some(Kept::Rejected(_))) =>
+            {
+                lost()
+            }
             Behaviour::Apply => AttemptOutcome::Applied { output: apply(&mut s, &id, key.as_deref(), request.now), status: Some(200) },
             Behaviour::ApplyAndLoseAnswer => {
                 apply(&mut s, &id, key.as_deref(), request.now);
@@ -174,20 +213,19 @@ impl ToolCaller for Remote {
                 lost()
             }
             Behaviour::Lose => lost(),
-            // A remote that honours keys never rejects under one that it applied, or has still under way.
-            Behaviour::Reject(_) if key.as_ref().is_some_and(|k| s.seen_keys.contains_key(k)) => {
+            // It never rejects under a key that it applied, or has still under way.
+            Behaviour::Reject(_) if matches!(known, Some(Kept::Applied(_))) => {
                 AttemptOutcome::Applied { output: apply(&mut s, &id, key.as_deref(), request.now), status: Some(200) }
             }
             Behaviour::Reject(_) if key.as_ref().is_some_and(|k| is_under_way(&s, k, request.now)) => {
                 AttemptOutcome::Ambiguous { message: "a call with this key is under way".to_owned(), status: Some(409) }
             }
-            Behaviour::Reject(status) => AttemptOutcome::Rejected {
-                status: Some(status),
-                message: "no".to_owned(),
-                retryable: matches!(status, 401 | 429 | 503),
-                retry_after: None,
-                settles_doubt: !matches!(status, 401 | 403 | 429 | 503),
-            },
+            Behaviour::Reject(status) => {
+                if let (true, Some(k), 422) = (s.remembers_rejections, &key, status) {
+                    s.seen_keys.insert(k.clone(), (request.now, Kept::Rejected(status)));
+                }
+                rejected(status)
+            }
             Behaviour::NotSent => AttemptOutcome::NotSent { message: "connection refused".to_owned(), retryable: true },
             Behaviour::Slow => {
                 let deadline = request.deadline_at;

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{text, time};
+use crate::recompute::Recomputers;
 
 /// What to do with receipts.
 #[derive(Debug, Subcommand)]
@@ -115,7 +116,7 @@ fn verified(cx: &Context, file: &PathBuf, key: Option<String>, checkpoint: Optio
     let witness = checkpoint.map(|p| read_checkpoint(&p)).transpose()?;
     match check(BufReader::new(open), key.as_ref(), witness.as_ref()) {
         Ok(report) => {
-            if cx.out.json { cx.out.value(&json!({"verified": true, "report": report_json(&report)})) } else { cx.out.line(report.to_string()) }
+            if cx.out.json { cx.out.value(&json!({"verified": true, "report": &report})) } else { cx.out.line(report.to_string()) }
             Ok(())
         }
         Err(e) => {
@@ -133,12 +134,8 @@ pub fn check(
     key: Option<&PublicKey>,
     witness: Option<&SignedCheckpoint>,
 ) -> Result<Report, VerifyFailure> {
-    let recomputer = tollgate_policy::Recomputer::default();
-    verify(file, key, witness, &|artifact, request| crate::recompute::recompute(&recomputer, artifact, request))
-}
-
-fn report_json(report: &Report) -> Value {
-    json!(report.to_string())
+    let recomputers = Recomputers::default();
+    verify(file, key, witness, &|artifact, request| recomputers.verdict(artifact, request))
 }
 
 fn public_key(text: &str) -> Result<PublicKey, Failure> {

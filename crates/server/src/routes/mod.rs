@@ -2,12 +2,16 @@
 
 mod actions;
 mod approvals;
+mod config;
 mod events;
 mod hooks;
+mod keys;
 mod meta;
 mod receipts;
+mod replays;
 mod reply;
 mod runs;
+mod secrets;
 mod table;
 
 pub use table::{openapi, router};

@@ -8,7 +8,7 @@ use utoipa_axum::routes;
 use crate::deps::{App, Deps, Options, State};
 use crate::layers::outermost;
 
-use super::{actions, approvals, events, hooks, meta, receipts, runs};
+use super::{actions, approvals, config, events, hooks, keys, meta, receipts, replays, runs, secrets};
 
 fn table() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -31,6 +31,19 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(receipts::export))
         .routes(routes!(receipts::get_receipt))
         .routes(routes!(receipts::checkpoint))
+        .routes(routes!(replays::list_replays, replays::post_replay))
+        .routes(routes!(replays::get_replay))
+        .routes(routes!(config::list_operators))
+        .routes(routes!(config::get_operator))
+        .routes(routes!(config::pause_operator))
+        .routes(routes!(config::activate_operator))
+        .routes(routes!(config::list_connectors))
+        .routes(routes!(config::get_connector))
+        .routes(routes!(config::get_policies))
+        .routes(routes!(secrets::list_secrets))
+        .routes(routes!(secrets::get_secret, secrets::put_secret, secrets::delete_secret))
+        .routes(routes!(keys::list_keys, keys::post_key))
+        .routes(routes!(keys::get_key, keys::delete_key))
         .routes(routes!(meta::healthz))
         .routes(routes!(meta::readyz))
         .routes(routes!(meta::metrics))

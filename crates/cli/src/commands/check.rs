@@ -1,0 +1,94 @@
+//! `tollgate check`: every fault of a project at once, each with its place.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tollgate_spec::{Fault, Project};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::node::{Assembled, Faults, assemble};
+
+/// A project and what it compiles to, or every fault.
+pub fn compile(cx: &Context) -> Result<(Project, Assembled), Vec<Fault>> {
+    let (project, mut faults) = Project::load_lenient(&cx.project);
+    let Some(project) = project else { return Err(faults) };
+    match assemble(Arc::new(project.bundle.clone()), &project.root) {
+        Ok(assembled) if faults.is_empty() => Ok((project, assembled)),
+        Ok(_) => Err(faults),
+        Err(more) => {
+            place(&project, more, &mut faults);
+            faults.sort();
+            faults.dedup();
+            Err(faults)
+        }
+    }
+}
+
+/// Places of parts become places of files.
+fn place(project: &Project, found: Faults, into: &mut Vec<Fault>) {
+    let fault = |(file, line, column): (String, u32, u32), message| Fault { file, line, column, message, help: None };
+    for f in found.operators {
+        into.push(fault(project.locate_operator(&f.operator, &f.place, f.line, f.column), format!("{}: {}", f.place, f.message)));
+    }
+    for f in found.connectors {
+        let at = project.locate_connector(&f.connector, f.tool.as_deref(), &f.place, f.line, f.column);
+        into.push(fault(at, format!("{}: {}", f.place, f.message)));
+    }
+    for f in found.policies {
+        into.push(Fault { file: f.path, line: f.line, column: f.column, message: f.message, help: f.help });
+    }
+}
+
+/// Faults as a failure.
+pub fn failure(faults: &[Fault]) -> Failure {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let count = if lines.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", lines.len()) };
+    Failure::new(Exit::Faults, format!("the project has {count}\n  {}", lines.join("\n  ")))
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Every fault.
+pub fn run(cx: &Context) -> Result<(), Failure> {
+    match compile(cx) {
+        Ok((project, assembled)) => {
+            let unseen = assembled.policy.unmapped_paths();
+            let warnings = assembled.policy.warnings();
+            if cx.out.json {
+                let unseen: Vec<_> = unseen.iter().map(|u| u.to_string()).collect();
+                let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+                cx.out.value(&json!({"faults": [], "bundle": assembled.bundle.digest, "policies_cannot_see": unseen, "warnings": warnings}));
+                return Ok(());
+            }
+            let b = &project.bundle;
+            cx.out.line(format!(
+                "{}: {} connectors, {} tools, {} operators, {} policy files; no faults",
+                project.settings.name,
+                b.connectors.len(),
+                b.tools.len(),
+                b.operators.len(),
+                b.cedar.len()
+            ));
+            for path in unseen {
+                cx.out.line(format!("  note: policies cannot see {path}"));
+            }
+            for warning in warnings {
+                cx.out.line(format!("  warning: {warning}"));
+            }
+            Ok(())
+        }
+        Err(faults) => {
+            if cx.out.json {
+                let all: Vec<_> = faults
+                    .iter()
+                    .map(|f| json!({"file": f.file, "line": f.line, "column": f.column, "message": f.message, "help": f.help}))
+                    .collect();
+                cx.out.value(&json!({"faults": all}));
+            }
+            Err(failure(&faults))
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `tollgate dev`: everything in one process, embedded.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::check;
+use crate::client::{RUNNING_FILE, Running};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::keys::Keys;
+use crate::node::{Assembled, Meter, Node};
+
+/// A node that serves.
+pub struct Serving {
+    /// The node.
+    pub node: Node,
+    /// Its first keys.
+    pub keys: Keys,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    stop: CancellationToken,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Serving {
+    /// Opens the data folder, makes the project active, starts worker and server.
+    pub async fn start(data: &Path, project: &Path, assembled: &Assembled, listen: &str) -> Result<Self, Failure> {
+        let listener = TcpListener::bind(listen).await.map_err(|e| {
+            let why = match e.kind() {
+                std::io::ErrorKind::AddrInUse => "another process listens there: stop it, or give another address with --listen".to_owned(),
+                _ => e.to_string(),
+            };
+            Failure::plain(format!("cannot listen on {listen}: {why}"))
+        })?;
+        let addr = listener.local_addr()?;
+        let node = Node::open(data, project, super::super::options::worker()?).await?;
+        node.deploy(assembled).await?;
+        let keys = Keys::ensure(&node).await?;
+        node.service.start().await?;
+        let stop = CancellationToken::new();
+        let ended = stop.clone();
+        let router = node.router(&Meter::install());
+        let server = tokio::spawn(tollgate_server::serve(listener, router, async move { ended.cancelled().await }));
+        let running = Running { url: format!("http://{addr}") };
+        node.home.replace(RUNNING_FILE, &serde_json::to_vec(&running).map_err(Failure::plain)?)?;
+        Ok(Self { node, keys, addr, stop, server })
+    }
+
+    /// Takes no more requests, lets calls end, signs what was written.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // Its end is all that is waited for.
+        let _ = self.server.await;
+        self.node.service.stop().await;
+        self.node.home.remove(RUNNING_FILE);
+    }
+}
+
+/// Runs it until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When the project has faults, the port is taken, or the store does not open.
+pub async fn run(cx: &Context, listen: Option<String>) -> Result<(), Failure> {
+    let (project, assembled) = check::compile(cx).map_err(|f| check::failure(&f))?;
+    let data = cx.data_dir(Some(&project));
+    let listen = listen.unwrap_or_else(|| project.settings.listen.clone());
+    let serving = Serving::start(&data, &project.root, &assembled, &listen).await?;
+    banner(cx, &project, &serving, &data);
+    wait_for_signal().await?;
+    cx.out.line("\nstopping: calls under way are awaited");
+    serving.stop().await;
+    Ok(())
+}
+
+fn banner(cx: &Context, project: &tollgate_spec::Project, serving: &Serving, data: &Path) {
+    if cx.out.json {
+        cx.out.value(&serde_json::json!({"url": format!("http://{}", serving.addr), "data": data, "bundle": project.bundle.digest()}));
+        return;
+    }
+    let b = &project.bundle;
+    cx.out.line(format!("{} {}", cx.out.paint(1, "tollgate"), project.settings.name));
+    cx.out.line(format!("  listening  http://{}  (API: /openapi.json, metrics: /metrics)", serving.addr));
+    cx.out.line(format!("  data       {}", data.display()));
+    cx.out.line(format!("  keys       {}", data.join(crate::client::KEYS_FILE).display()));
+    cx.out.line(format!("  project    {} operators, {} tools, {} policy files", b.operators.len(), b.tools.len(), b.cedar.len()));
+    let hooks: Vec<&str> = b.connectors.values().filter(|c| c.webhook.is_some()).map(|c| c.name.as_str()).collect();
+    for hook in hooks {
+        cx.out.line(format!("  webhooks   http://{}/v1/hooks/{hook}", serving.addr));
+    }
+    cx.out.line("Ctrl-C stops it; nothing is lost.");
+}
+
+/// Waits for Ctrl-C or SIGTERM. A second one ends the process at once: that too loses nothing.
+async fn wait_for_signal() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    tokio::select! {
+        r = tokio::signal::ctrl_c() => r?,
+        _ = term.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    });
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! `tollgate events`: send one, watch them come.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use axum::http::Method;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{text, time};
+
+/// What to do with events.
+#[derive(Debug, Subcommand)]
+pub enum Events {
+    /// Send one event
+    Send {
+        /// Its dotted type, such as `issues.opened`
+        event_type: String,
+        /// Its payload as JSON; `-` reads standard input
+        #[arg(long, default_value = "{}")]
+        payload: String,
+        /// Where it comes from
+        #[arg(long, default_value = "cli")]
+        source: String,
+        /// What it is about
+        #[arg(long)]
+        subject: Option<String>,
+        /// Sends it once, however often it is sent under this key
+        #[arg(long)]
+        idempotency_key: Option<String>,
+    },
+    /// List events, newest first
+    List {
+        /// How many, 1 to 100
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only this type
+        #[arg(long)]
+        event_type: Option<String>,
+    },
+    /// Print events as they come, until Ctrl-C
+    Tail {
+        /// Start with the oldest instead of now
+        #[arg(long)]
+        from_start: bool,
+    },
+    /// Send a file of events, one JSON object a line
+    Import {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the server says no.
+pub async fn run(cx: &Context, what: Events) -> Result<(), Failure> {
+    match what {
+        Events::Send { event_type, payload, source, subject, idempotency_key } => {
+            let payload = payload_of(&payload)?;
+            let body = json!({"source": source, "event_type": event_type, "subject": subject, "payload": payload});
+            let key: Vec<(&str, &str)> = idempotency_key.iter().map(|k| ("idempotency-key", k.as_str())).collect();
+            let answer = cx.client().await?.send(Method::POST, "/v1/events", Some(strip(body).to_string().into_bytes()), &key).await?;
+            if !answer.status.is_success() {
+                return Err(crate::client::refusal(&answer));
+            }
+            let v = answer.json()?;
+            if cx.out.json { cx.out.value(&v) } else { cx.out.line(format!("{} stored", text(&v, "/id"))) }
+            Ok(())
+        }
+        Events::List { limit, event_type } => {
+            let mut path = format!("/v1/events?limit={limit}");
+            if let Some(t) = event_type {
+                path.push_str(&format!("&event_type={t}"));
+            }
+            let v = cx.client().await?.json(Method::GET, &path, None).await?;
+            if cx.out.json {
+                cx.out.value(&v);
+                return Ok(());
+            }
+            let rows: Vec<_> = v["data"].as_array().into_iter().flatten().map(row).collect();
+            cx.out.table(&["event", "received", "type", "source", "subject"], &rows);
+            Ok(())
+        }
+        Events::Tail { from_start } => tail(cx, from_start).await,
+        Events::Import { file } => {
+            let body = std::fs::read(&file).map_err(|e| Failure::plain(format!("`{}` cannot be read: {e}", file.display())))?;
+            let answer = cx.client().await?.send_as(Method::POST, "/v1/events", "application/x-ndjson", body).await?;
+            if !answer.status.is_success() {
+                return Err(crate::client::refusal(&answer));
+            }
+            let v = answer.json()?;
+            if cx.out.json { cx.out.value(&v) } else { cx.out.line(format!("{} events stored", v["data"].as_array().map_or(0, Vec::len))) }
+            Ok(())
+        }
+    }
+}
+
+fn row(e: &Value) -> Vec<String> {
+    vec![text(e, "/id"), time(e, "/received_at"), text(e, "/event_type"), text(e, "/source"), text(e, "/subject")]
+}
+
+fn strip(mut v: Value) -> Value {
+    if let Some(map) = v.as_object_mut() {
+        map.retain(|_, v| !v.is_null());
+    }
+    v
+}
+
+fn payload_of(text: &str) -> Result<Value, Failure> {
+    let mut from_stdin = String::new();
+    let text = if text == "-" {
+        std::io::stdin().lock().take(16 << 20).read_to_string(&mut from_stdin)?;
+        &from_stdin
+    } else {
+        text
+    };
+    serde_json::from_str(text).map_err(|e| Failure::plain(format!("the payload is not JSON: {e}")))
+}
+
+/// Looks again and again: works over HTTP and over a data folder alike.
+async fn tail(cx: &Context, from_start: bool) -> Result<(), Failure> {
+    let client = cx.client().await?;
+    let mut seen: Option<String> = None;
+    if !from_start {
+        let v = client.json(Method::GET, "/v1/events?limit=1", None).await?;
+        seen = v["data"].get(0).map(|e| text(e, "/id"));
+    }
+    loop {
+        let mut fresh = Vec::new();
+        let mut cursor: Option<String> = None;
+        'pages: loop {
+            let path = cursor.as_ref().map_or("/v1/events?limit=100".to_owned(), |c| format!("/v1/events?limit=100&cursor={c}"));
+            let v = client.json(Method::GET, &path, None).await?;
+            for e in v["data"].as_array().into_iter().flatten() {
+                if Some(text(e, "/id")) == seen {
+                    break 'pages;
+                }
+                fresh.push(e.clone());
+            }
+            cursor = v["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        for e in fresh.iter().rev() {
+            if cx.out.json { cx.out.line(e.to_string()) } else { cx.out.line(row(e).join("  ")) }
+        }
+        seen = fresh.first().map(|e| text(e, "/id")).or(seen);
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {}
+        }
+    }
+}

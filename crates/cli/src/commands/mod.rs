@@ -1,0 +1,13 @@
+//! One file per command.
+
+pub mod approvals;
+pub mod check;
+pub mod dev;
+pub mod events;
+pub mod init;
+pub mod operators;
+pub mod receipts;
+pub mod replay;
+pub mod runs;
+pub mod schema;
+pub mod secrets;

@@ -1,0 +1,10 @@
+//! `tollgate demo`: the GitHub triage example on its real deliveries, against a tracker that now and then answers late or not at all.
+
+mod deliver;
+mod people;
+mod run;
+mod settle;
+mod table;
+mod tracker;
+
+pub use run::{Demo, run};

@@ -1,0 +1,58 @@
+//! The real desk over a world: people answer, resolve and cancel through it.
+
+use std::io;
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+use tollgate_core::ports::{Actor, Bundles, DurableExec, Effects, Sealer};
+use tollgate_core::verdict::Principal;
+use tollgate_testkit::scope;
+use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Signals, Signer};
+
+use crate::house::House;
+
+/// Keeps no checkpoint: the store of a test goes with the test.
+struct NoKeeper;
+
+impl Keeper for NoKeeper {
+    fn keep(&self, _: &str, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+    fn kept(&self, _: &str) -> io::Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+impl House {
+    /// What people and sweepers work with: the store as it is, never interrupted.
+    pub fn deps(&self) -> Deps {
+        Deps {
+            effects: Arc::clone(&self.watch) as Arc<dyn Effects>,
+            exec: Arc::clone(&self.watch) as Arc<dyn DurableExec>,
+            bundles: Arc::clone(&self.bundles) as Arc<dyn Bundles>,
+            sealer: Arc::clone(&self.sealer) as Arc<dyn Sealer>,
+            ids: self.ids.clone(),
+        }
+    }
+
+    /// The desk.
+    pub fn desk(&self) -> Counter {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let signer = Signer::new(key, Arc::clone(&self.store) as _, Arc::new(NoKeeper), vec![scope()], self.ids.clone());
+        Counter::new(CounterDeps {
+            engine: self.deps(),
+            events: Arc::clone(&self.store) as _,
+            lists: Arc::clone(&self.store) as _,
+            ledger: Arc::clone(&self.store) as _,
+            registry: Arc::clone(&self.store) as _,
+            signer: Arc::new(signer),
+            signals: Arc::new(Signals::default()),
+            hands: None,
+        })
+    }
+}
+
+/// Someone at the desk.
+pub fn someone() -> Actor {
+    Actor { scope: scope(), principal: Principal::ServiceAccount("ann".to_owned()) }
+}

@@ -1,0 +1,207 @@
+//! The ports over a mistaken store: each command is right but for the one thing that its mistake changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tollgate_core::attempt::AttemptOutcome;
+use tollgate_core::gate::KeyLook;
+use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
+use tollgate_core::ledger::Disposition;
+use tollgate_core::ports::{
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, BoxFuture, CallRequest, Claimed, Defer,
+    Dispose, Disposed, DurableExec, Effects, Lease, NewEntry, ReasonRecord, RenderError, Rendered, Resolve, SecretLease, Step, StoreError,
+    StorePlan, SubmitAction, Submitted, ToolCaller, VerifyAnswer,
+};
+use tollgate_core::scope::{Mode, Scope};
+use tollgate_core::time::Timestamp;
+
+use crate::mistakes::{Mistake, Mistaken, Out};
+
+impl Mistaken {
+    /// The intent that was not written before the call, if it was not.
+    async fn write_late(&self, action: ActionId) -> Result<(), StoreError> {
+        let late = self.memory.lock().unwritten.remove(&action);
+        match late {
+            None => Ok(()),
+            Some(c) => match self.effects.begin(c).await? {
+                Begun::Intent => Ok(()),
+                _ => Err(StoreError::LeaseLost),
+            },
+        }
+    }
+}
+
+impl Effects for Mistaken {
+    fn store_plan(&self, mut c: StorePlan) -> Out<'_, Disposed> {
+        self.change_plan(&mut c);
+        c.lease = self.lease(c.run, Step::Reason, c.lease);
+        Box::pin(async move {
+            let out = self.effects.store_plan(c).await?;
+            self.granted(&out.claimed);
+            Ok(out)
+        })
+    }
+    fn submit(&self, c: SubmitAction) -> Out<'_, Submitted> {
+        self.effects.submit(c)
+    }
+    fn look_at_key(&self, scope: Scope, action: ActionId, lease: Lease) -> Out<'_, KeyLook> {
+        // The row is the action's, whatever its run.
+        self.effects.look_at_key(scope, action, self.lease(RunId::from_bytes([0; 16]), Step::Action(action), lease))
+    }
+    fn begin(&self, mut c: BeginAttempt) -> Out<'_, Begun> {
+        c.lease = self.lease(c.run, Step::Action(c.action), c.lease);
+        Box::pin(async move {
+            if self.mistake == Mistake::NoIntent {
+                self.memory.lock().unwritten.insert(c.action, c);
+                return Ok(Begun::Intent);
+            }
+            if self.own_lanes() {
+                self.take_lane(c.action).await;
+            }
+            self.effects.begin(c).await
+        })
+    }
+    fn defer(&self, mut c: Defer) -> Out<'_, ()> {
+        c.lease = self.lease(c.run, Step::Action(c.action), c.lease);
+        Box::pin(async move {
+            self.write_late(c.action).await?;
+            self.effects.defer(c).await
+        })
+    }
+    fn dispose(&self, mut c: Dispose) -> Out<'_, Disposed> {
+        if let Authority::Lease(lease) = c.authority {
+            c.authority = Authority::Lease(self.lease(c.run, Step::Action(c.action), lease));
+        }
+        Box::pin(async move {
+            self.write_late(c.action).await?;
+            let (action, leaves) = (c.action, c.disposal.disposition != Disposition::Unknown);
+            if self.mistake == Mistake::LaneReleasedEarly && leaves {
+                self.leave_lane(action);
+                self.fates.point("early").await;
+            }
+            let out = self.effects.dispose(c).await?;
+            if leaves {
+                self.leave_lane(action);
+            }
+            self.granted(&out.claimed);
+            Ok(out)
+        })
+    }
+    fn ask_approval(&self, mut c: AskApproval) -> Out<'_, ()> {
+        c.lease = self.lease(c.run, Step::Action(c.action), c.lease);
+        let action = c.action;
+        Box::pin(async move {
+            self.effects.ask_approval(c).await?;
+            self.leave_lane(action);
+            Ok(())
+        })
+    }
+    fn approve(&self, c: Approve) -> Out<'_, Answered> {
+        self.effects.approve(c)
+    }
+    fn resolve(&self, c: Resolve) -> Out<'_, Disposed> {
+        let action = c.action;
+        Box::pin(async move {
+            let out = self.effects.resolve(c).await?;
+            self.leave_lane(action);
+            Ok(out)
+        })
+    }
+    fn append(&self, scope: Scope, entry: NewEntry) -> Out<'_, ()> {
+        self.effects.append(scope, entry)
+    }
+    fn cancel_run(&self, scope: Scope, run: RunId, at: Timestamp) -> Out<'_, Vec<ActionId>> {
+        self.effects.cancel_run(scope, run, at)
+    }
+    fn lift_denial(&self, scope: Scope, action: ActionId, entry: NewEntry) -> Out<'_, bool> {
+        self.effects.lift_denial(scope, action, entry)
+    }
+    fn action(&self, scope: Scope, id: ActionId) -> Out<'_, Option<ActionRecord>> {
+        Box::pin(async move {
+            let mut found = self.effects.action(scope, id).await?;
+            if let (Some(a), Some(lane)) = (&mut found, self.lane_of(id)) {
+                a.lane = Some(lane);
+            }
+            Ok(found)
+        })
+    }
+    fn approval(&self, scope: Scope, id: ApprovalId) -> Out<'_, Option<ApprovalRecord>> {
+        self.effects.approval(scope, id)
+    }
+    fn lapsed_approvals(&self, limit: u32) -> Out<'_, Vec<(Scope, ApprovalId)>> {
+        self.effects.lapsed_approvals(limit)
+    }
+    fn consumed_output(&self, scope: Scope, by: ActionId) -> Out<'_, Option<ActionRecord>> {
+        self.effects.consumed_output(scope, by)
+    }
+}
+
+impl DurableExec for Mistaken {
+    fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+        self.exec.open_session(session, self.ttl(session, ttl))
+    }
+    fn renew(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+        self.exec.renew(session, self.ttl(session, ttl))
+    }
+    fn close_session(&self, session: SessionId) -> Out<'_, u32> {
+        self.exec.close_session(session)
+    }
+    fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
+        Box::pin(async move {
+            let out = self.exec.claim(session, limit).await?;
+            self.granted(&out);
+            Ok(out)
+        })
+    }
+    fn pending(&self) -> Out<'_, bool> {
+        self.exec.pending()
+    }
+    fn fire_timers(&self, limit: u32) -> Out<'_, (u32, Option<Timestamp>)> {
+        self.exec.fire_timers(limit)
+    }
+    fn reap(&self) -> Out<'_, u32> {
+        self.exec.reap()
+    }
+    fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {
+        self.exec.reason_step(scope, run)
+    }
+}
+
+/// Tools whose timeouts are taken for refusals.
+pub struct MistakenTools(pub Arc<dyn ToolCaller>);
+
+impl ToolCaller for MistakenTools {
+    fn validate(&self, tool: &str, args: &Value) -> Result<(), Vec<String>> {
+        self.0.validate(tool, args)
+    }
+    fn render(&self, tool: &str, mode: Mode, args: &Value) -> Result<Rendered, RenderError> {
+        self.0.render(tool, mode, args)
+    }
+    fn secret_of(&self, tool: &str) -> Option<&str> {
+        self.0.secret_of(tool)
+    }
+    fn verify_secret_of(&self, tool: &str) -> Option<&str> {
+        self.0.verify_secret_of(tool)
+    }
+    fn call<'a>(&'a self, request: CallRequest<'a>) -> BoxFuture<'a, AttemptOutcome> {
+        Box::pin(async move {
+            match self.0.call(request).await {
+                AttemptOutcome::Ambiguous { message, status } => {
+                    AttemptOutcome::Rejected { status, message, retryable: true, retry_after: None, settles_doubt: true }
+                }
+                other => other,
+            }
+        })
+    }
+    fn verify<'a>(
+        &'a self,
+        tool: &'a str,
+        mode: Mode,
+        args: &'a Value,
+        secret: Option<SecretLease>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, VerifyAnswer> {
+        self.0.verify(tool, mode, args, secret, now)
+    }
+}
