@@ -11,7 +11,7 @@ use tollgate_core::ports::Clock;
 use tollgate_core::ports::{Effects, EventLog};
 use tollgate_core::spec::Ordering;
 use tollgate_core::verdict::Verdict;
-use tollgate_sim::House;
+use tollgate_sim::{Fault, House};
 use tollgate_testkit::{Behaviour, Loss, Point, scope};
 
 fn house() -> House {
@@ -28,7 +28,7 @@ fn crash<F: Future>(future: F) {
 async fn one(h: &House) -> tollgate_core::ports::ActionRecord {
     let all = h.disposed().await.unwrap();
     assert_eq!(all.len(), 1, "one disposition");
-    assert_eq!(h.faults().await.unwrap(), Vec::<String>::new());
+    assert_eq!(h.faults().await.unwrap(), Vec::<Fault>::new());
     all.into_iter().next().unwrap()
 }
 
@@ -167,7 +167,7 @@ async fn two_actions_one_key() {
     let all: Vec<_> = h.disposed().await.unwrap().iter().map(|a| a.disposition.unwrap()).collect();
     assert_eq!(all, [Disposition::Applied, Disposition::Deduplicated]);
     assert_eq!((effects(&h, "a"), h.remote.calls()), (1, 1));
-    assert_eq!(h.faults().await.unwrap(), Vec::<String>::new());
+    assert_eq!(h.faults().await.unwrap(), Vec::<Fault>::new());
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn a_blocked_action_reaches_nobody_and_skips_the_rest() {
     let all: Vec<_> = h.disposed().await.unwrap().iter().map(|a| a.disposition.unwrap()).collect();
     assert_eq!(all, [Disposition::Refused, Disposition::Skipped]);
     assert_eq!(h.remote.calls(), 0);
-    assert_eq!(h.faults().await.unwrap(), Vec::<String>::new());
+    assert_eq!(h.faults().await.unwrap(), Vec::<Fault>::new());
 }
 
 #[tokio::test]
