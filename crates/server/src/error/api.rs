@@ -1,7 +1,7 @@
 //! The error that handlers return. It travels to the outermost layer, which knows the request's id and wanted format.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
 
 use super::Code;
@@ -16,8 +16,6 @@ pub struct ApiError {
     pub message: String,
     /// Seconds after which trying again makes sense.
     pub retry_after: Option<u32>,
-    /// Methods that the route takes, on `method_not_allowed`.
-    pub allow: Option<String>,
 }
 
 impl ApiError {
@@ -29,7 +27,7 @@ impl ApiError {
             Code::SecretNotSet => Some(60),
             _ => None,
         };
-        Self { code, message: message.into(), retry_after, allow: None }
+        Self { code, message: message.into(), retry_after }
     }
 
     /// `invalid_parameter`.
@@ -52,9 +50,6 @@ impl ApiError {
         let mut out = HeaderMap::new();
         if let Some(s) = self.retry_after {
             out.insert(RETRY_AFTER, HeaderValue::from(s));
-        }
-        if let Some(v) = self.allow.as_deref().and_then(|a| HeaderValue::from_str(a).ok()) {
-            out.insert(ALLOW, v);
         }
         if matches!(self.code, Code::KeyInvalid | Code::KeyRevoked) {
             out.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State as AxumState};
+use axum::extract::{Request, State as AxumState};
 use axum::response::Response;
 use tollgate_core::event::{Event, check_event_type};
 use tollgate_core::hash::Digest;
@@ -11,7 +11,9 @@ use tollgate_core::ports::Dedupe;
 
 use crate::body::read_body;
 use crate::deps::App;
+use crate::docs::HookErrors;
 use crate::error::ApiError;
+use crate::extract::Segment;
 use crate::intake::{Keyed, Outcome, check_payload, store_all};
 use crate::view::EventView;
 
@@ -20,10 +22,12 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Take a webhook. It needs no API key: the connector's signature stands for it.
 #[utoipa::path(post, path = "/v1/hooks/{connector}", tag = "events",
-    responses((status = 201, description = "Stored", body = EventView), (status = 200, description = "Seen before", body = EventView)))]
+    params(("connector" = String, Path, description = "The connector's name")),
+    request_body(description = "Whatever the sender signs", content((serde_json::Value = "application/json"))),
+    responses((status = 201, description = "Stored", body = EventView), (status = 200, description = "Seen before", body = EventView), HookErrors))]
 pub(crate) async fn post_hook(
     AxumState(app): AxumState<App>,
-    Path(connector): Path<String>,
+    Segment(connector): Segment,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();

@@ -13,5 +13,6 @@ mod reply;
 mod runs;
 mod secrets;
 mod table;
+mod unknown;
 
 pub use table::{openapi, router};

@@ -2,16 +2,19 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::deps::{App, Deps, Options, State};
+use crate::docs::Frame;
 use crate::layers::outermost;
 
+use super::unknown::{no_method, no_route};
 use super::{actions, approvals, config, events, hooks, keys, meta, receipts, replays, runs, secrets};
 
 fn table() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    OpenApiRouter::with_openapi(Frame::openapi())
         .routes(routes!(events::post_event))
         .routes(routes!(hooks::post_hook))
         .routes(routes!(runs::list_runs))
@@ -46,6 +49,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(keys::get_key, keys::delete_key))
         .routes(routes!(meta::healthz))
         .routes(routes!(meta::readyz))
+        .routes(routes!(meta::description))
         .routes(routes!(meta::metrics))
         .routes(routes!(meta::error_index))
         .routes(routes!(meta::error_page))
@@ -55,6 +59,7 @@ fn table() -> OpenApiRouter<App> {
 pub fn router(deps: Deps, options: Options) -> Router {
     let app = State::new(deps, options);
     let (router, _) = table().split_for_parts();
+    let router = router.fallback(no_route).method_not_allowed_fallback(no_method);
     router.layer(from_fn_with_state(app.clone(), outermost)).with_state(app)
 }
 

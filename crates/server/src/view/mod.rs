@@ -9,8 +9,8 @@ mod run;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-pub(crate) use action::{ActionView, ApprovalView, LiftedView, ValueView};
-pub(crate) use config::{ConnectorView, KeyView, NewKeyView, OperatorView, PoliciesView, SecretView, ToolView};
+pub(crate) use action::{ActionView, ApprovalView, LiftedView};
+pub(crate) use config::{ConnectorView, KeyView, NewKeyView, OperatorView, PoliciesView, SecretView};
 pub(crate) use entry::{CheckpointView, EntryView, HopView};
 pub(crate) use event::{EventView, event_json};
 pub(crate) use run::{PlanView, ReplayView, RunActionView, RunDetailView, RunView};
