@@ -62,8 +62,13 @@ impl Index {
             let Some((at, name)) = document.node.get("name").and_then(|n| Some((n.at, n.text()?))) else { continue };
             if let Some(other) = names.get(name).and_then(|first| documents.get(*first)) {
                 let first = other.node.get("name").map_or(other.node.at, |n| n.at);
-                let message =
-                    format!("the name `{name}` is taken: another {} has it at {}:{}:{}", document.kind.word(), other.file, first.line, first.column);
+                let message = format!(
+                    "the name `{name}` is taken: another {} has it at {}:{}:{}",
+                    document.kind.word(),
+                    other.file,
+                    first.line,
+                    first.column
+                );
                 faults.push(Fault::at(&document.file, at, message).help("give each a name of its own"));
                 continue;
             }

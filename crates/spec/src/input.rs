@@ -14,12 +14,62 @@ const COMBINING: &[&str] =
 
 /// The keywords of 2020-12.
 const KEYWORDS: &[&str] = &[
-    "$anchor", "$comment", "$defs", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema", "$vocabulary", "additionalProperties",
-    "allOf", "anyOf", "const", "contains", "contentEncoding", "contentMediaType", "contentSchema", "default", "dependentRequired",
-    "dependentSchemas", "deprecated", "description", "else", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "if",
-    "items", "maxContains", "maxItems", "maxLength", "maxProperties", "maximum", "minContains", "minItems", "minLength",
-    "minProperties", "minimum", "multipleOf", "not", "oneOf", "pattern", "patternProperties", "prefixItems", "properties",
-    "propertyNames", "readOnly", "required", "then", "title", "type", "unevaluatedItems", "unevaluatedProperties", "uniqueItems",
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$id",
+    "$ref",
+    "$schema",
+    "$vocabulary",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "contains",
+    "contentEncoding",
+    "contentMediaType",
+    "contentSchema",
+    "default",
+    "dependentRequired",
+    "dependentSchemas",
+    "deprecated",
+    "description",
+    "else",
+    "enum",
+    "examples",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "format",
+    "if",
+    "items",
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "not",
+    "oneOf",
+    "pattern",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+    "propertyNames",
+    "readOnly",
+    "required",
+    "then",
+    "title",
+    "type",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "uniqueItems",
     "writeOnly",
 ];
 
@@ -27,10 +77,11 @@ const KEYWORDS: &[&str] = &[
 /// those under `$defs`, are left as they are: whether they may be closed depends on what they are combined with.
 pub(crate) fn closed(schema: Option<&Value>) -> Value {
     let mut schema = schema.cloned().unwrap_or_else(|| json!({"type": "object", "properties": {}}));
-    if let Value::Object(map) = &mut schema {
-        if !map.contains_key("properties") && open(map) {
-            map.insert("properties".to_owned(), json!({}));
-        }
+    if let Value::Object(map) = &mut schema
+        && !map.contains_key("properties")
+        && open(map)
+    {
+        map.insert("properties".to_owned(), json!({}));
     }
     close(&mut schema);
     schema
@@ -62,7 +113,7 @@ pub(crate) fn check(file: &str, field: &str, node: &Node, faults: &mut Vec<Fault
         return;
     }
     let before = faults.len();
-    keywords(file, field, node, faults);
+    keywords(file, node, faults);
     let value = node.to_json();
     if faults.len() == before {
         meta(file, field, node, &value, faults);
@@ -89,7 +140,8 @@ fn meta(file: &str, field: &str, node: &Node, value: &Value, faults: &mut Vec<Fa
     let mut found: Vec<(String, String)> =
         meta.iter_errors(value).map(|e| (e.instance_path().as_str().to_owned(), e.masked().to_string())).collect();
     if found.is_empty() {
-        let built = jsonschema::options().offline().should_validate_formats(true).with_pattern_options(PatternOptions::regex()).build(value);
+        let built =
+            jsonschema::options().offline().should_validate_formats(true).with_pattern_options(PatternOptions::regex()).build(value);
         found.extend(built.err().map(|e| (e.instance_path().as_str().to_owned(), e.masked().to_string())));
     }
     // A value that fits no branch of a choice is reported once for each branch.
@@ -102,19 +154,22 @@ fn meta(file: &str, field: &str, node: &Node, value: &Value, faults: &mut Vec<Fa
 }
 
 /// Unknown keywords, which the standard lets pass, and `required` names that a closed object cannot have.
-fn keywords(file: &str, field: &str, node: &Node, faults: &mut Vec<Fault>) {
+fn keywords(file: &str, node: &Node, faults: &mut Vec<Fault>) {
     for e in node.entries() {
         if !KEYWORDS.contains(&e.key.as_str()) && !e.key.starts_with("x-") {
-            let help = nearest(&e.key, KEYWORDS.iter().copied()).map(|near| format!("did you mean `{near}`? words of your own begin with `x-`"));
+            let help =
+                nearest(&e.key, KEYWORDS.iter().copied()).map(|near| format!("did you mean `{near}`? words of your own begin with `x-`"));
             let help = help.unwrap_or_else(|| "words of your own begin with `x-`".to_owned());
             faults.push(Fault::at(file, e.key_at, format!("`{}` is not a word of JSON Schema", short(&e.key))).help(help));
         }
         match e.key.as_str() {
             "properties" | "$defs" | "patternProperties" | "dependentSchemas" => {
-                e.value.entries().iter().for_each(|p| keywords(file, field, &p.value, faults));
+                e.value.entries().iter().for_each(|p| keywords(file, &p.value, faults));
             }
-            "items" | "additionalProperties" | "contains" | "propertyNames" | "not" | "if" | "then" | "else" => keywords(file, field, &e.value, faults),
-            "allOf" | "anyOf" | "oneOf" | "prefixItems" => e.value.items().iter().for_each(|n| keywords(file, field, n, faults)),
+            "items" | "additionalProperties" | "contains" | "propertyNames" | "not" | "if" | "then" | "else" => {
+                keywords(file, &e.value, faults)
+            }
+            "allOf" | "anyOf" | "oneOf" | "prefixItems" => e.value.items().iter().for_each(|n| keywords(file, n, faults)),
             _ => {}
         }
     }

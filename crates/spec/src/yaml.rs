@@ -40,6 +40,9 @@ fn unreadable(file: &str, text: &str, e: &ScanError) -> Fault {
     let fault = Fault::at(file, at, format!("this is not YAML: {}", e.info()));
     let indent = line.find(|c: char| !c.is_whitespace()).map_or(line, |end| line.get(..end).unwrap_or_default());
     if indent.contains('\t') || e.info().contains("tab") {
+        // The parser names the start of what it was reading, the tab comes after that.
+        let tab = text.lines().enumerate().skip(at.line.saturating_sub(1) as usize).find_map(|(n, l)| Some((n, l.find('\t')?)));
+        let at = tab.map_or(at, |(n, column)| Pos::new(n + 1, column + 1));
         return Fault::at(file, at, "a tab stands where YAML wants spaces").help("indent with spaces");
     }
     let info = e.info();

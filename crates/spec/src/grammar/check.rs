@@ -24,7 +24,6 @@ impl Checker<'_> {
             (Shape::Filled, Data::Text(text)) if !text.trim().is_empty() => {}
             (Shape::Filled, Data::Text(_)) => self.fault(node.at, format!("`{label}` is empty"), None),
             (Shape::Name, Data::Text(text)) => self.name(label, text, node.at, false),
-            (Shape::Dotted, Data::Text(text)) => self.name(label, text, node.at, true),
             (Shape::Span, Data::Text(text)) => {
                 if let Err(message) = parse_span(text) {
                     self.fault(node.at, message, None);
@@ -80,7 +79,12 @@ impl Checker<'_> {
         let word = match tag.map(|n| (n, n.text())) {
             Some((_, Some(word))) => word,
             // Without its tag nothing else of the map can be judged.
-            Some((n, None)) => return if n.data == Data::Broken { () } else { self.wrong(tagged.tag, n, &Shape::Words(&[])) },
+            Some((n, None)) => {
+                if n.data != Data::Broken {
+                    self.wrong(tagged.tag, n, &Shape::Words(&[]));
+                }
+                return;
+            }
             None => {
                 let help = advice("", words.iter().copied()).map(|h| h.replacen("valid are", "one of", 1));
                 return self.fault(owner, format!("{} needs the field `{}`", tagged.what, tagged.tag), help);
@@ -142,7 +146,7 @@ impl Checker<'_> {
 
     fn wrong(&mut self, label: &str, node: &Node, shape: &Shape) {
         let help = match (shape, &node.data) {
-            (Shape::Text | Shape::Filled | Shape::Name | Shape::Dotted | Shape::Words(_), Data::Number(_) | Data::Bool(_)) => {
+            (Shape::Text | Shape::Filled | Shape::Name | Shape::Words(_), Data::Number(_) | Data::Bool(_)) => {
                 Some("quote it, so that it is text".to_owned())
             }
             (Shape::Span, Data::Number(n)) => Some(format!("write the unit: `{n}s` or `{n}ms`")),
@@ -194,7 +198,7 @@ fn below(entry: &Entry) -> Pos {
 fn expected(shape: &Shape) -> String {
     match shape {
         Shape::Text | Shape::Filled => "text".to_owned(),
-        Shape::Name | Shape::Dotted => "a name".to_owned(),
+        Shape::Name => "a name".to_owned(),
         Shape::Bool => "`true` or `false`".to_owned(),
         Shape::Whole { min, max } => format!("a whole number from {min} to {max}"),
         Shape::Span => "a duration such as `10s`".to_owned(),

@@ -14,4 +14,4 @@ pub(crate) use connector::CONNECTOR;
 pub(crate) use operator::{OPERATOR, POLICY};
 pub use publish::{Kind, schema};
 pub(crate) use settings::SETTINGS;
-pub(crate) use shape::{NAME_MAX, Record, is_name};
+pub(crate) use shape::Record;

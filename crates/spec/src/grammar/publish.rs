@@ -108,7 +108,6 @@ fn shape(of: &Shape) -> Value {
         Shape::Text => json!({"type": "string"}),
         Shape::Filled => json!({"type": "string", "pattern": "\\S"}),
         Shape::Name => json!({"type": "string", "pattern": name_pattern(false)}),
-        Shape::Dotted => json!({"type": "string", "pattern": name_pattern(true)}),
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Shape::Span => json!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$"}),

@@ -11,8 +11,6 @@ pub(crate) enum Shape {
     Filled,
     /// A name: `[a-z][a-z0-9_-]*`.
     Name,
-    /// A name, or several with dots between.
-    Dotted,
     Bool,
     /// A whole number.
     Whole {

@@ -72,7 +72,8 @@ impl Check<'_> {
         // What does not compile is reported by those who compile it.
         let Ok(template) = Template::compile(text, &["event"]) else { return };
         let paths = template.references();
-        let below = |path: &str, root: &str| path == root || (root != "event" && path.strip_prefix(root).is_some_and(|r| r.starts_with('.')));
+        let below =
+            |path: &str, root: &str| path == root || (root != "event" && path.strip_prefix(root).is_some_and(|r| r.starts_with('.')));
         if let Some(path) = paths.iter().find(|path| FLEETING.iter().any(|root| below(path, root))) {
             let message = format!("`{path}` differs when the same fact is delivered again, so that the key would not recognise it");
             self.fault(at, message, Some("make the key of fields of `event.payload`".to_owned()));

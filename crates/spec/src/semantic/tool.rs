@@ -52,9 +52,17 @@ impl Check<'_> {
         let at = blame(request);
         let file_operation = request.value.get("op").is_some();
         if file_operation && !self.document.is_files() {
-            self.fault(at, "a file operation in an HTTP connector", "use `method` and `url`, or give the connector `transport: { files: { root: FOLDER } }`");
+            self.fault(
+                at,
+                "a file operation in an HTTP connector",
+                "use `method` and `url`, or give the connector `transport: { files: { root: FOLDER } }`",
+            );
         } else if !file_operation && self.document.is_files() {
-            self.fault(at, "an HTTP request in a files connector", "use `op` and `path`, or move the tool to a connector without `transport`");
+            self.fault(
+                at,
+                "an HTTP request in a files connector",
+                "use `op` and `path`, or move the tool to a connector without `transport`",
+            );
         }
     }
 
@@ -83,25 +91,41 @@ impl Check<'_> {
         let verify = self.get("verify").map(|e| e.key_at);
         if grade == "keyed" {
             if files {
-                return self.fault(grade_at, "a file takes no idempotency key, so that `keyed` cannot hold", "remove `grade`: writing a file is `verifiable`");
+                return self.fault(
+                    grade_at,
+                    "a file takes no idempotency key, so that `keyed` cannot hold",
+                    "remove `grade`: writing a file is `verifiable`",
+                );
             }
             if ttl.is_none() {
                 self.fault(grade_at, "`keyed` needs `key_ttl`: how long the remote honours a key", "such as `key_ttl: 24h`");
             }
             if header.is_none() {
-                self.fault(grade_at, "`keyed` needs `request.idempotency_header`: the header that carries the key", "such as `idempotency_header: Idempotency-Key`");
+                self.fault(
+                    grade_at,
+                    "`keyed` needs `request.idempotency_header`: the header that carries the key",
+                    "such as `idempotency_header: Idempotency-Key`",
+                );
             }
         } else {
             if let Some(at) = ttl {
                 self.fault(at, format!("`key_ttl` belongs to `keyed`, and this tool is `{grade}`"), "add `grade: keyed`, or remove it");
             }
             if let Some(at) = header {
-                self.fault(at, format!("`idempotency_header` belongs to `keyed`, and this tool is `{grade}`"), "add `grade: keyed` and `key_ttl`, or remove it");
+                self.fault(
+                    at,
+                    format!("`idempotency_header` belongs to `keyed`, and this tool is `{grade}`"),
+                    "add `grade: keyed` and `key_ttl`, or remove it",
+                );
             }
         }
         match verify {
             None if grade == "verifiable" && !files => {
-                self.fault(grade_at, "`verifiable` needs `verify`: the read tool that tells whether it happened", "such as `verify: { tool: has_label, settle: 10s }`");
+                self.fault(
+                    grade_at,
+                    "`verifiable` needs `verify`: the read tool that tells whether it happened",
+                    "such as `verify: { tool: has_label, settle: 10s }`",
+                );
             }
             // A keyed tool becomes what the next grade is once its key has lapsed: there a check is of use.
             Some(at) if grade == "at_most_once" => {
@@ -112,7 +136,9 @@ impl Check<'_> {
     }
 
     fn verify(&mut self) {
-        let Some((at, name)) = self.entry.value.path(&["verify", "tool"]).and_then(|n| Some((n.at, n.text().filter(|t| !t.trim().is_empty())?))) else {
+        let Some((at, name)) =
+            self.entry.value.path(&["verify", "tool"]).and_then(|n| Some((n.at, n.text().filter(|t| !t.trim().is_empty())?)))
+        else {
             return;
         };
         match self.index.tool_for(self.connector, name) {
@@ -133,7 +159,7 @@ impl Check<'_> {
     fn schemas(&mut self) {
         for field in ["input", "output"] {
             if let Some(entry) = self.entry.value.entry(field) {
-                input::check(&self.document.file, field, entry, self.faults);
+                input::check(&self.document.file, field, &entry.value, self.faults);
             }
         }
         let properties: BTreeSet<&str> =
