@@ -12,6 +12,7 @@ use crate::error::{ApiError, Code};
 const VERSION: u8 = 1;
 const LIMIT_MAX: u32 = 100;
 const LIMIT_DEFAULT: u32 = 20;
+const UNREADABLE: &str = "the cursor cannot be read: use it as it came, or leave it out to start again";
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
@@ -72,6 +73,30 @@ impl Asked {
     }
 }
 
+/// The cursors of a stream: positions, bound to its query.
+pub(crate) struct StreamCursors(Digest);
+
+impl StreamCursors {
+    /// Those of a route, whose data, and filters in a fixed order.
+    pub fn new(route: &str, scope: &Scope, filters: &[Option<&str>]) -> Self {
+        Self(name(route, scope, filters))
+    }
+
+    /// The cursor that stands behind a position.
+    pub fn write(&self, position: u64) -> String {
+        write(&self.0, u128::from(position))
+    }
+
+    /// The position of a cursor.
+    ///
+    /// # Errors
+    /// `invalid_cursor` for one of another query.
+    pub fn read(&self, cursor: &str) -> Result<u64, ApiError> {
+        let unreadable = || ApiError::new(Code::InvalidCursor, UNREADABLE);
+        u64::try_from(read(cursor, &self.0)?).ok().filter(|p| i64::try_from(*p).is_ok()).ok_or_else(unreadable)
+    }
+}
+
 fn name(route: &str, scope: &Scope, filters: &[Option<&str>]) -> Digest {
     let mut parts: Vec<&[u8]> =
         vec![route.as_bytes(), scope.reseller_id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_str().as_bytes()];
@@ -101,17 +126,16 @@ fn write(query: &Digest, row: u128) -> String {
 
 fn read(cursor: &str, query: &Digest) -> Result<u128, ApiError> {
     let bad = |m: &str| ApiError::new(Code::InvalidCursor, m);
-    let unreadable = "the cursor cannot be read: use `next_cursor` as it came, or leave it out to start again";
-    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| bad(unreadable))?;
+    let bytes = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| bad(UNREADABLE))?;
     let row = match bytes.split_first() {
         Some((&VERSION, rest)) if rest.len() == 24 => rest,
-        _ => return Err(bad(unreadable)),
+        _ => return Err(bad(UNREADABLE)),
     };
     let (of, row) = row.split_at(8);
     if of != &query.0[..8] {
         return Err(bad("the cursor belongs to another query: repeat the filters that it was made with, or leave it out to start again"));
     }
-    row.try_into().map(u128::from_be_bytes).map_err(|_| bad(unreadable))
+    row.try_into().map(u128::from_be_bytes).map_err(|_| bad(UNREADABLE))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tollgate_core::ports::{Bundles, Desk, Effects, EventLog, IdSource, LedgerLog, Lists, Registry, Sealer};
 use tollgate_core::scope::Scope;
 
@@ -60,6 +60,8 @@ pub struct Options {
     pub heartbeat: Duration,
     /// Pause between looks at the event log of an idle stream: what other processes stored is seen this late.
     pub stream_poll: Duration,
+    /// Most streams at once, each holding one page of events in memory.
+    pub max_streams: usize,
     /// How old the table of API keys may be before it is read again: how late a key revoked elsewhere stops working.
     pub keys_max_age: Duration,
 }
@@ -73,7 +75,8 @@ impl Default for Options {
             max_batch_events: 10_000,
             body_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
-            stream_poll: Duration::from_secs(1),
+            stream_poll: Duration::from_millis(500),
+            max_streams: 256,
             keys_max_age: Duration::from_secs(5),
         }
     }
@@ -87,6 +90,8 @@ pub(crate) struct State {
     pub meters: Meters,
     /// Counts the ingests of this process: wakes its streams.
     pub stored: watch::Sender<u64>,
+    /// One permit per open stream.
+    pub streams: Arc<Semaphore>,
 }
 
 /// The shared state as handlers extract it.
@@ -94,6 +99,7 @@ pub(crate) type App = Arc<State>;
 
 impl State {
     pub fn new(deps: Deps, options: Options) -> App {
-        Arc::new(Self { deps, options, keys: Keys::default(), meters: Meters::default(), stored: watch::Sender::new(0) })
+        let streams = Arc::new(Semaphore::new(options.max_streams));
+        Arc::new(Self { deps, options, keys: Keys::default(), meters: Meters::default(), stored: watch::Sender::new(0), streams })
     }
 }

@@ -64,7 +64,9 @@ fn source_text(e: &dyn std::error::Error) -> String {
 fn check_query(pairs: &[(String, String)], known: &[String]) -> Result<(), ApiError> {
     for (i, (name, value)) in pairs.iter().enumerate() {
         if !known.contains(name) {
-            if let Some(right) = nearest(name, known.iter().map(String::as_str)) {
+            // A filter that is passed over in silence gives a wrong answer, so that half a name counts as a slip too.
+            let half = || known.iter().map(String::as_str).find(|k| k.split('_').any(|part| part == name));
+            if let Some(right) = nearest(name, known.iter().map(String::as_str)).or_else(half) {
                 return Err(ApiError::invalid(format!(
                     "the query parameter `{}` is not known: did you mean `{right}`?",
                     name.escape_debug()

@@ -7,6 +7,7 @@ mod deps;
 mod docs;
 mod error;
 mod extract;
+mod follow;
 mod intake;
 mod layers;
 mod routes;

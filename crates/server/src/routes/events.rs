@@ -1,9 +1,7 @@
 //! `POST /v1/events`: one event, a CloudEvent, or a batch as JSON lines.
 
-use axum::body::Body;
 use axum::extract::{Request, State as AxumState};
-use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use tollgate_core::id::EventId;
@@ -16,6 +14,8 @@ use crate::deps::{App, State};
 use crate::error::{ApiError, Code};
 use crate::intake::{Keyed, Line, Outcome, RawEnvelope, check_key, draft, json_fault, read_lines, store_all};
 use crate::view::{EventView, event_json};
+
+use super::reply::{json, json_bytes};
 
 const TAKEN: &str = "application/json";
 
@@ -66,21 +66,17 @@ async fn one(app: &State, scope: Scope, bytes: &[u8], key: Option<&str>) -> Resu
 /// The answer for one event: as stored, or the one that its key stands for.
 pub(crate) async fn answer(app: &State, scope: Scope, outcome: Outcome, event: &tollgate_core::event::Event) -> Result<Response, ApiError> {
     match outcome {
-        Outcome::Stored => Ok(json(StatusCode::CREATED, event_json(event))),
+        Outcome::Stored => Ok(json_bytes(StatusCode::CREATED, event_json(event).into())),
         Outcome::Repeated(id) => {
             let gone = || ApiError::not_found(format!("the event `{id}` of this idempotency key was deleted"));
             let first = app.deps.events.event(scope, id).await?.ok_or_else(gone)?;
-            Ok(json(StatusCode::OK, event_json(&first)))
+            Ok(json_bytes(StatusCode::OK, event_json(&first).into()))
         }
         Outcome::Conflict(id) => Err(ApiError::new(
             Code::IdempotencyConflict,
             format!("this idempotency key was used with another body, which made `{id}`: use a new key for a new event"),
         )),
     }
-}
-
-fn json(status: StatusCode, bytes: Vec<u8>) -> Response {
-    (status, [(CONTENT_TYPE, "application/json")], Body::from(bytes)).into_response()
 }
 
 /// What became of a line.
@@ -138,5 +134,5 @@ async fn many(app: &State, scope: Scope, lines: Vec<Line>, key: Option<&str>) ->
         view.data.push(LineView { line, status, id });
     }
     let status = if view.stored > 0 { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, axum::Json(view)).into_response())
+    Ok(json(status, &view))
 }

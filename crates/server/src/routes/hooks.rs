@@ -25,11 +25,7 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
     params(("connector" = String, Path, description = "The connector's name")),
     request_body(description = "Whatever the sender signs", content((serde_json::Value = "application/json"))),
     responses((status = 201, description = "Stored", body = EventView), (status = 200, description = "Seen before", body = EventView), HookErrors))]
-pub(crate) async fn post_hook(
-    AxumState(app): AxumState<App>,
-    Segment(connector): Segment,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(crate) async fn post_hook(AxumState(app): AxumState<App>, Segment(connector): Segment, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let none = || ApiError::not_found(format!("no connector `{}` takes webhooks", connector.escape_debug()));
     let scope = app.options.hooks.ok_or_else(none)?;

@@ -4,6 +4,7 @@ mod actions;
 mod approvals;
 mod config;
 mod events;
+mod events_read;
 mod hooks;
 mod keys;
 mod meta;
@@ -12,6 +13,7 @@ mod replays;
 mod reply;
 mod runs;
 mod secrets;
+mod stream;
 mod table;
 mod unknown;
 

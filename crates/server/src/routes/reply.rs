@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
@@ -19,7 +20,12 @@ pub(crate) fn ok(view: &impl Serialize) -> Response {
 
 /// This status with this view.
 pub(crate) fn json(status: StatusCode, view: &impl Serialize) -> Response {
-    (status, [(CONTENT_TYPE, "application/json")], Body::from(to_bytes(view))).into_response()
+    json_bytes(status, to_bytes(view))
+}
+
+/// This status with JSON that is written already.
+pub(crate) fn json_bytes(status: StatusCode, bytes: Bytes) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], Body::from(bytes)).into_response()
 }
 
 /// The refusal of an id that names nothing here.

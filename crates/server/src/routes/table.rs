@@ -11,11 +11,13 @@ use crate::docs::Frame;
 use crate::layers::outermost;
 
 use super::unknown::{no_method, no_route};
-use super::{actions, approvals, config, events, hooks, keys, meta, receipts, replays, runs, secrets};
+use super::{actions, approvals, config, events, events_read, hooks, keys, meta, receipts, replays, runs, secrets, stream};
 
 fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Frame::openapi())
-        .routes(routes!(events::post_event))
+        .routes(routes!(events::post_event, events_read::list_events))
+        .routes(routes!(stream::stream))
+        .routes(routes!(events_read::get_event))
         .routes(routes!(hooks::post_hook))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::get_run))

@@ -78,3 +78,12 @@ pub(crate) fn event_json(event: &Event) -> Vec<u8> {
     let _ = serde_json::to_writer(&mut out, &EventView::from(event));
     out
 }
+
+/// An event that is owned, as clients see it.
+pub(crate) struct OwnedEvent(pub Event);
+
+impl Serialize for OwnedEvent {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        EventView::from(&self.0).serialize(s)
+    }
+}

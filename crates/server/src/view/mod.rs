@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 pub(crate) use action::{ActionView, ApprovalView, LiftedView};
 pub(crate) use config::{ConnectorView, KeyView, NewKeyView, OperatorView, PoliciesView, SecretView};
 pub(crate) use entry::{CheckpointView, EntryView, HopView};
-pub(crate) use event::{EventView, event_json};
+pub(crate) use event::{EventView, OwnedEvent, event_json};
 pub(crate) use run::{PlanView, ReplayView, RunActionView, RunDetailView, RunView};
 
 /// Stored JSON as it is; none when it is not JSON.
