@@ -13,7 +13,9 @@ impl Engine {
     /// What the grade allows now.
     pub(super) async fn doubt(&self, r: &Round<'_>) -> Result<Outcome, StoreError> {
         let now = self.deps.ids.now();
-        match in_doubt(r.tool, &r.record.attempts, now, 0, None) {
+        // The wait after a failed read is over when its timer has brought the action here: counted again, it would never end.
+        let waited = Attempts { verify_failures: 0, ..r.record.attempts };
+        match in_doubt(r.tool, &waited, now, 0, None) {
             // Its time has come, or the timer would not have brought it here. The gate looks again before every call.
             Next::Resend { .. } => self.resend(r).await,
             Next::Verify { at } if at > now => self.defer(r, None, ActionState::Doubt, r.record.attempts, r.record.generation, at).await,
