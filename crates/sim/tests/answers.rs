@@ -133,6 +133,26 @@ async fn a_remote_that_applies_late_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_verifying_read_that_does_not_answer_is_asked_again() {
+    let h = house();
+    let w = h.worker().await.unwrap();
+    h.remote.script([Behaviour::ApplyAndLoseAnswer]);
+    h.remote.silence_reads(3);
+    h.send(&[House::action("remote.verifiable", "a")]).await.unwrap();
+    h.settle(&w).await.unwrap();
+    assert_eq!((one(&h).await.disposition, effects(&h, "a"), h.remote.calls()), (Some(Disposition::Applied), 1, 1));
+
+    // It never answers: in the end a person must say.
+    let h = house();
+    let w = h.worker().await.unwrap();
+    h.remote.script([Behaviour::ApplyAndLoseAnswer]);
+    h.remote.silence_reads(u32::MAX);
+    h.send(&[House::action("remote.verifiable", "a")]).await.unwrap();
+    h.settle(&w).await.unwrap();
+    assert_eq!((one(&h).await.disposition, h.remote.calls()), (Some(Disposition::Unknown), 1));
+}
+
+#[tokio::test]
 async fn answer_to_the_dispositions_commit_lost() {
     let h = house();
     let w = h.worker().await.unwrap();

@@ -59,6 +59,8 @@ struct State {
     clock: Option<Arc<SimClock>>,
     /// Keys of slow calls, until their deadline.
     under_way: Vec<(String, Timestamp)>,
+    /// Reads that will not answer.
+    silent_reads: u32,
 }
 
 /// The remote. Effects are counted per `args.id`.
@@ -79,6 +81,11 @@ impl Remote {
     /// From now on what is refused for good under a key is refused again under it, as many remotes do.
     pub fn set_remembers_rejections(&self, on: bool) {
         self.0.lock().remembers_rejections = on;
+    }
+
+    /// The next reads that verify get no answer.
+    pub fn silence_reads(&self, n: u32) {
+        self.0.lock().silent_reads = n;
     }
 
     async fn slow(&self, id: String, key: Option<String>, deadline: Timestamp) -> AttemptOutcome {
@@ -247,6 +254,15 @@ impl ToolCaller for Remote {
     }
 
     fn verify<'a>(&'a self, _: &'a str, _: Mode, args: &'a Value, _: Option<SecretLease>, now: Timestamp) -> BoxFuture<'a, VerifyAnswer> {
+        let silent = {
+            let mut s = self.0.lock();
+            let silent = s.silent_reads > 0;
+            s.silent_reads = s.silent_reads.saturating_sub(1);
+            silent
+        };
+        if silent {
+            return Box::pin(std::future::ready(VerifyAnswer::NoAnswer("no answer".to_owned())));
+        }
         let id = args.get("id").and_then(Value::as_str).unwrap_or_default();
         let n = self.effects(id, now);
         let answer = if n > 0 { VerifyAnswer::Happened(json!({"id": id})) } else { VerifyAnswer::DidNotHappen(json!(null)) };
