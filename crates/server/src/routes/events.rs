@@ -11,17 +11,33 @@ use utoipa::ToSchema;
 use crate::auth::{Caller, perm};
 use crate::body::{essence, read_body, unsupported};
 use crate::deps::{App, State};
+use crate::docs::WriteErrors;
 use crate::error::{ApiError, Code};
 use crate::intake::{Keyed, Line, Outcome, RawEnvelope, check_key, draft, json_fault, read_lines, store_all};
-use crate::view::{EventView, event_json};
+use crate::view::{CloudEventIn, EventIn, EventView, event_json};
 
 use super::reply::{json, json_bytes};
 
 const TAKEN: &str = "application/json";
 
-/// Store an event, or a batch of events as JSON lines.
-#[utoipa::path(post, path = "/v1/events", tag = "events",
-    responses((status = 201, description = "Stored", body = EventView), (status = 200, description = "Seen before", body = EventView)))]
+/// An event as stored, or what became of a batch.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "names the answers for the description of the API")]
+pub(crate) enum StoredView<'a> {
+    Event(EventView<'a>),
+    Batch(BatchView),
+}
+
+/// Store an event, or a batch of events as JSON lines. Needs `events:write`.
+///
+/// With a key the same event again answers 200 and the first one; the same key with another body is `idempotency_conflict`. In a batch
+/// each line may hold its own `idempotency_key`; one bad line refuses the whole batch, and nothing of it is stored.
+#[utoipa::path(post, path = "/v1/events", tag = "events", security(("api_key" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 characters, kept 24 h", min_length = 1, max_length = 255, pattern = "^[!-~]([ -~]*[!-~])?$")),
+    request_body(content((EventIn = "application/json"), (CloudEventIn = "application/cloudevents+json"), (String = "application/x-ndjson"), (String = "application/jsonl"))),
+    responses((status = 201, description = "Stored: the event, or of a batch at least one", body = StoredView),
+        (status = 200, description = "Seen before: the first event, or what each line of a batch stands for", body = StoredView), WriteErrors))]
 pub(crate) async fn post_event(
     AxumState(app): AxumState<App>,
     caller: Caller<{ perm::EVENTS_WRITE }>,

@@ -4,6 +4,7 @@ mod action;
 mod config;
 mod entry;
 mod event;
+mod event_in;
 mod run;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ pub(crate) use action::{ActionView, ApprovalView, LiftedView};
 pub(crate) use config::{ConnectorView, KeyView, NewKeyView, OperatorView, PoliciesView, SecretView};
 pub(crate) use entry::{CheckpointView, EntryView, HopView};
 pub(crate) use event::{EventView, OwnedEvent, event_json};
+pub(crate) use event_in::{CloudEventIn, EventIn};
 pub(crate) use run::{PlanView, ReplayView, RunActionView, RunDetailView, RunView};
 
 /// Stored JSON as it is; none when it is not JSON.
