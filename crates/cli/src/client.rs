@@ -87,7 +87,13 @@ impl Client {
         self.request(method, path, Some((content_type, body)), &[]).await
     }
 
-    async fn request(&self, method: Method, path: &str, body: Option<(&str, Vec<u8>)>, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, Failure> {
         match &self.way {
             Way::Http { base, client } => {
                 let mut request = client.request(method, format!("{base}{path}")).bearer_auth(&self.key);
@@ -97,7 +103,8 @@ impl Client {
                 if let Some((content_type, body)) = body {
                     request = request.header("content-type", content_type).body(body);
                 }
-                let gone = |e: reqwest::Error| Failure::new(Exit::Unreachable, format!("the server at {base} does not answer: {}", cause(&e)));
+                let gone =
+                    |e: reqwest::Error| Failure::new(Exit::Unreachable, format!("the server at {base} does not answer: {}", cause(&e)));
                 let answer = request.send().await.map_err(gone)?;
                 let status = answer.status();
                 let body = answer.bytes().await.map_err(gone)?.to_vec();

@@ -63,7 +63,10 @@ impl Context {
         }
         if !data.join("store.db").exists() {
             let shown = data.display();
-            return Err(Failure::new(Exit::Unreachable, format!("there is no data folder `{shown}` yet, and no server runs: start `tollgate dev`")));
+            return Err(Failure::new(
+                Exit::Unreachable,
+                format!("there is no data folder `{shown}` yet, and no server runs: start `tollgate dev`"),
+            ));
         }
         let (router, keys) = self.inside(&data).await?;
         Ok(Client::inside(router, keys.of(self.mode)))

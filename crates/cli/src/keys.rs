@@ -34,7 +34,8 @@ impl Keys {
     pub fn read(data: &Path) -> Result<Self, Failure> {
         let path = data.join(KEYS_FILE);
         let shown = path.display();
-        let bytes = std::fs::read(&path).map_err(|e| Failure::new(Exit::Failed, format!("`{shown}`: {e}; give a key in TOLLGATE_API_KEY")))?;
+        let bytes =
+            std::fs::read(&path).map_err(|e| Failure::new(Exit::Failed, format!("`{shown}`: {e}; give a key in TOLLGATE_API_KEY")))?;
         serde_json::from_slice(&bytes).map_err(|e| Failure::new(Exit::Failed, format!("`{shown}` is damaged: {e}")))
     }
 

@@ -30,7 +30,8 @@ pub fn worker() -> Result<Options, Failure> {
         options.lease = Duration::from_secs(n.max(1));
     }
     if let Ok(text) = std::env::var("WORKER_POLL_INTERVAL") {
-        options.poll = tollgate_core::time::parse_span(&text).map_err(|e| Failure::new(Exit::Usage, format!("WORKER_POLL_INTERVAL: {e}")))?;
+        options.poll =
+            tollgate_core::time::parse_span(&text).map_err(|e| Failure::new(Exit::Usage, format!("WORKER_POLL_INTERVAL: {e}")))?;
     }
     Ok(options)
 }

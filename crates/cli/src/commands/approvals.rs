@@ -81,7 +81,10 @@ pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
         Approvals::Approve { id, answer } => answered(cx, &id, "approve", answer).await,
         Approvals::Deny { id, answer } => answered(cx, &id, "deny", answer).await,
         Approvals::Resolve { id, happened, did_not_happen: _, comment } => {
-            let body = json!({"applied": happened, "comment": comment});
+            let mut body = json!({"applied": happened});
+            if let Some(comment) = comment {
+                body["comment"] = json!(comment);
+            }
             let v = cx.client().await?.json(Method::POST, &format!("/v1/actions/{id}/resolve"), Some(&body)).await?;
             said(cx, &v, &format!("{id} is resolved: it {}", if happened { "happened" } else { "did not happen" }));
             Ok(())
@@ -96,7 +99,8 @@ async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), F
         path.push_str(&format!("&queue={q}"));
     }
     let asked = client.json(Method::GET, &path, None).await?;
-    let unknown = if status == "open" { client.json(Method::GET, "/v1/actions?limit=100&state=unknown", None).await? } else { json!({"data": []}) };
+    let unknown =
+        if status == "open" { client.json(Method::GET, "/v1/actions?limit=100&state=unknown", None).await? } else { json!({"data": []}) };
     if cx.out.json {
         cx.out.value(&json!({"object": "list", "approvals": asked["data"], "unknown": unknown["data"]}));
         return Ok(());
@@ -104,8 +108,15 @@ async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), F
     let rows = |v: &Value| v["data"].as_array().cloned().unwrap_or_default();
     let mut lines = Vec::new();
     for a in rows(&asked) {
-        let queues = a["queues"].as_array().map(|q| q.iter().map(|q| text(q, "/queue")).collect::<Vec<_>>().join(","));
-        lines.push(vec![text(&a, "/id"), "approve".into(), queues.unwrap_or_default(), text(&a, "/shown/tool"), text(&a, "/shown/entity_key"), time(&a, "/expires_at")]);
+        let queues = a["queues"].as_array().map(|q| q.iter().map(|q| text(q, "/name")).collect::<Vec<_>>().join(","));
+        lines.push(vec![
+            text(&a, "/id"),
+            "approve".into(),
+            queues.unwrap_or_default(),
+            text(&a, "/shown/tool"),
+            text(&a, "/shown/entity_key"),
+            time(&a, "/expires_at"),
+        ]);
     }
     for a in rows(&unknown) {
         lines.push(vec![text(&a, "/id"), "resolve".into(), "-".into(), text(&a, "/tool"), text(&a, "/entity_key"), "never".into()]);
@@ -119,8 +130,16 @@ async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), F
 }
 
 async fn answered(cx: &Context, id: &str, verb: &str, answer: AnswerArgs) -> Result<(), Failure> {
-    let body = json!({"queue": answer.queue, "comment": answer.comment});
-    let v = cx.client().await?.json(Method::POST, &format!("/v1/approvals/{id}/{verb}"), Some(&body)).await?;
+    let client = cx.client().await?;
+    // The answer is to what stands there now, and to nothing that takes its place.
+    let asked = client.json(Method::GET, &format!("/v1/approvals/{id}"), None).await?;
+    let mut body = json!({"binding": asked["binding"]});
+    for (name, value) in [("queue", answer.queue), ("comment", answer.comment)] {
+        if let Some(value) = value {
+            body[name] = json!(value);
+        }
+    }
+    let v = client.json(Method::POST, &format!("/v1/approvals/{id}/{verb}"), Some(&body)).await?;
     said(cx, &v, &format!("{id}: {}", if verb == "approve" { "approved" } else { "denied" }));
     Ok(())
 }

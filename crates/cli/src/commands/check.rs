@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tollgate_spec::{Fault, Project};
+use tollgate_spec::{Fault, Pos, Project, merge};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -12,23 +12,22 @@ use crate::node::{Assembled, Faults, assemble};
 
 /// A project and what it compiles to, or every fault.
 pub fn compile(cx: &Context) -> Result<(Project, Assembled), Vec<Fault>> {
-    let (project, mut faults) = Project::load_lenient(&cx.project);
+    let (project, faults) = Project::load_lenient(&cx.project);
     let Some(project) = project else { return Err(faults) };
     match assemble(Arc::new(project.bundle.clone()), &project.root) {
         Ok(assembled) if faults.is_empty() => Ok((project, assembled)),
         Ok(_) => Err(faults),
         Err(more) => {
-            place(&project, more, &mut faults);
-            faults.sort();
-            faults.dedup();
-            Err(faults)
+            let found = place(&project, more);
+            Err(merge(faults, found))
         }
     }
 }
 
 /// Places of parts become places of files.
-fn place(project: &Project, found: Faults, into: &mut Vec<Fault>) {
-    let fault = |(file, line, column): (String, u32, u32), message| Fault { file, line, column, message, help: None };
+fn place(project: &Project, found: Faults) -> Vec<Fault> {
+    let mut into = Vec::new();
+    let fault = |(file, at): (String, Pos), message| Fault::at(file, at, message);
     for f in found.operators {
         into.push(fault(project.locate_operator(&f.operator, &f.place, f.line, f.column), format!("{}: {}", f.place, f.message)));
     }
@@ -39,6 +38,7 @@ fn place(project: &Project, found: Faults, into: &mut Vec<Fault>) {
     for f in found.policies {
         into.push(Fault { file: f.path, line: f.line, column: f.column, message: f.message, help: f.help });
     }
+    into
 }
 
 /// Faults as a failure.
@@ -58,9 +58,10 @@ pub fn run(cx: &Context) -> Result<(), Failure> {
             let unseen = assembled.policy.unmapped_paths();
             let warnings = assembled.policy.warnings();
             if cx.out.json {
-                let unseen: Vec<_> = unseen.iter().map(|u| u.to_string()).collect();
+                let unseen: Vec<_> = unseen.iter().map(|(tool, path, why)| json!({"tool": tool, "path": path, "why": why})).collect();
                 let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-                cx.out.value(&json!({"faults": [], "bundle": assembled.bundle.digest, "policies_cannot_see": unseen, "warnings": warnings}));
+                cx.out
+                    .value(&json!({"faults": [], "bundle": assembled.bundle.digest, "policies_cannot_see": unseen, "warnings": warnings}));
                 return Ok(());
             }
             let b = &project.bundle;
@@ -72,8 +73,8 @@ pub fn run(cx: &Context) -> Result<(), Failure> {
                 b.operators.len(),
                 b.cedar.len()
             ));
-            for path in unseen {
-                cx.out.line(format!("  note: policies cannot see {path}"));
+            for (tool, path, why) in unseen {
+                cx.out.line(format!("  note: policies cannot see `{path}` of `{tool}`: {why}"));
             }
             for warning in warnings {
                 cx.out.line(format!("  warning: {warning}"));

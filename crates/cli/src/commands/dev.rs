@@ -14,6 +14,26 @@ use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::node::{Assembled, Meter, Node};
 
+/// The command line of `dev`.
+#[derive(Debug, clap::Args)]
+pub struct Dev {
+    #[command(subcommand)]
+    pub what: Option<DevCommand>,
+    /// Address and port; what `tollgate.toml` says when left out, else 127.0.0.1:3001
+    #[arg(long)]
+    listen: Option<String>,
+}
+
+/// What else `dev` does.
+#[derive(Debug, clap::Subcommand)]
+pub enum DevCommand {
+    /// Offer events of a file to the operators, here and now, with every effect stubbed
+    Replay(super::dev_replay::DevReplay),
+}
+
+/// Where it listens when nobody says otherwise.
+const LISTEN: &str = "127.0.0.1:3001";
+
 /// A node that serves.
 pub struct Serving {
     /// The node.
@@ -37,7 +57,7 @@ impl Serving {
             Failure::plain(format!("cannot listen on {listen}: {why}"))
         })?;
         let addr = listener.local_addr()?;
-        let node = Node::open(data, project, super::super::options::worker()?).await?;
+        let node = Node::open(data, project, crate::options::worker()?).await?;
         node.deploy(assembled).await?;
         let keys = Keys::ensure(&node).await?;
         node.service.start().await?;
@@ -64,10 +84,13 @@ impl Serving {
 ///
 /// # Errors
 /// When the project has faults, the port is taken, or the store does not open.
-pub async fn run(cx: &Context, listen: Option<String>) -> Result<(), Failure> {
+pub async fn run(cx: &Context, what: Dev) -> Result<(), Failure> {
+    if let Some(DevCommand::Replay(replay)) = what.what {
+        return super::dev_replay::run(cx, replay).await;
+    }
     let (project, assembled) = check::compile(cx).map_err(|f| check::failure(&f))?;
     let data = cx.data_dir(Some(&project));
-    let listen = listen.unwrap_or_else(|| project.settings.listen.clone());
+    let listen = what.listen.or_else(|| project.settings.listen.map(|a| a.to_string())).unwrap_or_else(|| LISTEN.to_owned());
     let serving = Serving::start(&data, &project.root, &assembled, &listen).await?;
     banner(cx, &project, &serving, &data);
     wait_for_signal().await?;

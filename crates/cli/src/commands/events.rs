@@ -68,7 +68,11 @@ pub async fn run(cx: &Context, what: Events) -> Result<(), Failure> {
                 return Err(crate::client::refusal(&answer));
             }
             let v = answer.json()?;
-            if cx.out.json { cx.out.value(&v) } else { cx.out.line(format!("{} stored", text(&v, "/id"))) }
+            if cx.out.json {
+                cx.out.value(&v)
+            } else {
+                cx.out.line(format!("{} stored", text(&v, "/id")))
+            }
             Ok(())
         }
         Events::List { limit, event_type } => {
@@ -93,7 +97,11 @@ pub async fn run(cx: &Context, what: Events) -> Result<(), Failure> {
                 return Err(crate::client::refusal(&answer));
             }
             let v = answer.json()?;
-            if cx.out.json { cx.out.value(&v) } else { cx.out.line(format!("{} events stored", v["data"].as_array().map_or(0, Vec::len))) }
+            if cx.out.json {
+                cx.out.value(&v)
+            } else {
+                cx.out.line(format!("{} events stored", v["data"].as_array().map_or(0, Vec::len)))
+            }
             Ok(())
         }
     }

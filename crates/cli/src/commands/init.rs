@@ -21,6 +21,8 @@ pub fn run(cx: &Context, dir: &PathBuf, name: Option<String>) -> Result<(), Fail
         cx.out.line(format!("  {}", file.display()));
     }
     let shown = dir.display();
-    cx.out.line(format!("\nNext:\n  tollgate --project {shown} dev\n  tollgate --project {shown} events send demo.hello --payload '{{\"name\": \"Ada\"}}'"));
+    cx.out.line(format!(
+        "\nNext:\n  tollgate --project {shown} dev\n  tollgate --project {shown} events send demo.hello --payload '{{\"name\": \"Ada\"}}'"
+    ));
     Ok(())
 }

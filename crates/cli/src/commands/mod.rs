@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod check;
 pub mod dev;
+pub mod dev_replay;
 pub mod events;
 pub mod init;
 pub mod operators;

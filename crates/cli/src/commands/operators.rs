@@ -53,6 +53,10 @@ pub async fn run(cx: &Context, what: Operators) -> Result<(), Failure> {
         Operators::Activate { name } => (name, "activate"),
     };
     let v = client.json(Method::POST, &format!("/v1/operators/{name}/{verb}"), None).await?;
-    if cx.out.json { cx.out.value(&v) } else { cx.out.line(format!("{name} is {}", text(&v, "/status"))) }
+    if cx.out.json {
+        cx.out.value(&v)
+    } else {
+        cx.out.line(format!("{name} is {}", text(&v, "/status")))
+    }
     Ok(())
 }

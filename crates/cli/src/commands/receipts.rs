@@ -104,7 +104,11 @@ async fn export(cx: &Context, output: Option<PathBuf>, action: Option<String>) -
             out.write_all(&answer.body)?;
             out.sync_all()?;
             let lines = answer.body.iter().filter(|b| **b == b'\n').count();
-            cx.out.line(format!("{lines} lines written to {}; check them with `tollgate receipts verify {}`", file.display(), file.display()));
+            cx.out.line(format!(
+                "{lines} lines written to {}; check them with `tollgate receipts verify {}`",
+                file.display(),
+                file.display()
+            ));
         }
     }
     Ok(())
@@ -116,7 +120,11 @@ fn verified(cx: &Context, file: &PathBuf, key: Option<String>, checkpoint: Optio
     let witness = checkpoint.map(|p| read_checkpoint(&p)).transpose()?;
     match check(BufReader::new(open), key.as_ref(), witness.as_ref()) {
         Ok(report) => {
-            if cx.out.json { cx.out.value(&json!({"verified": true, "report": &report})) } else { cx.out.line(report.to_string()) }
+            if cx.out.json {
+                cx.out.value(&json!({"verified": true, "report": &report}))
+            } else {
+                cx.out.line(report.to_string())
+            }
             Ok(())
         }
         Err(e) => {
@@ -129,11 +137,7 @@ fn verified(cx: &Context, file: &PathBuf, key: Option<String>, checkpoint: Optio
 }
 
 /// Checks an export, asking policy again for each verdict.
-pub fn check(
-    file: impl std::io::BufRead,
-    key: Option<&PublicKey>,
-    witness: Option<&SignedCheckpoint>,
-) -> Result<Report, VerifyFailure> {
+pub fn check(file: impl std::io::BufRead, key: Option<&PublicKey>, witness: Option<&SignedCheckpoint>) -> Result<Report, VerifyFailure> {
     let recomputers = Recomputers::default();
     verify(file, key, witness, &|artifact, request| recomputers.verdict(artifact, request))
 }

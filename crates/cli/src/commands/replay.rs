@@ -40,13 +40,17 @@ pub async fn run(cx: &Context, what: Replay) -> Result<(), Failure> {
     let id = text(&state, "/id");
     let bar = (!cx.out.json).then(|| {
         let bar = indicatif::ProgressBar::new(0);
-        bar.set_style(indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} events").unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
+        bar.set_style(
+            indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} events")
+                .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+        );
         bar
     });
-    while !what.no_wait && state["done"] != true {
+    while !what.no_wait && state["status"] == "running" {
         if let Some(bar) = &bar {
-            bar.set_length(state["end"].as_u64().unwrap_or(0));
-            bar.set_position(state["next"].as_u64().unwrap_or(0));
+            let remaining = state["remaining"].as_u64().unwrap_or(0);
+            bar.set_length(bar.length().unwrap_or(0).max(remaining));
+            bar.set_position(bar.length().unwrap_or(0) - remaining);
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         state = client.json(Method::GET, &format!("/v1/replays/{id}"), None).await?;

@@ -66,12 +66,15 @@ pub async fn run(cx: &Context, what: Runs) -> Result<(), Failure> {
             }
             let mut hops = vec![(text(&run, "/created_at"), "run", format!("created for {}", text(&run, "/event_id")))];
             if run["planned_at"].is_string() {
-                let detail = format!("{} proposed {} action(s)", text(&run, "/principal"), text(&run, "/actions_count"));
+                let detail = format!("{} proposed {} action(s)", text(&run, "/principal"), text(&run, "/action_count"));
                 hops.push((text(&run, "/planned_at"), "plan", detail));
             }
             for action in run["actions"].as_array().into_iter().flatten() {
-                let entries = client.json(Method::GET, &format!("/v1/receipts?kind=all&limit=100&action={}", text(action, "/id")), None).await?;
-                hops.extend(entries["data"].as_array().into_iter().flatten().map(hop));
+                let tool = text(action, "/tool");
+                hops.extend(action["hops"].as_array().into_iter().flatten().map(|h| hop(&tool, h)));
+                if action["disposition"].is_null() {
+                    hops.push((text(action, "/updated_at"), "now", format!("{tool}: {}", waiting(action))));
+                }
             }
             hops.sort_by(|a, b| a.0.cmp(&b.0));
             timeline(cx, &run, &hops);
@@ -90,23 +93,34 @@ fn row(r: &Value) -> Vec<String> {
         time(r, "/created_at"),
         text(r, "/state"),
         text(r, "/operator"),
-        text(r, "/actions_count"),
+        text(r, "/action_count"),
         text(r, "/offering"),
         text(r, "/reason"),
     ]
 }
 
-fn hop(entry: &Value) -> (String, &'static str, String) {
-    let leaf = |k: &str| text(entry, &format!("/leaf/{k}"));
-    let at = text(entry, "/at");
-    let tool = leaf("of/tool");
-    match entry["kind"].as_str().unwrap_or_default() {
-        "intent" => (at, "intent", format!("{tool}: attempt {} ({})", leaf("attempt"), leaf("decision/reason"))),
-        "attempt" => (at, "attempt", format!("{tool}: {} (status {})", leaf("result"), leaf("status"))),
-        "receipt" => (at, "receipt", format!("{tool}: {} ({})", leaf("disposition"), leaf("reason"))),
-        "approval" => (at, "approval", format!("{tool}: {} in `{}`", leaf("step"), leaf("queue"))),
-        "resolution" => (at, "resolution", format!("{tool}: {} says {}", leaf("by"), leaf("resolved"))),
-        _ => (at, "evidence", tool),
+fn hop(tool: &str, h: &Value) -> (String, &'static str, String) {
+    let of = |k: &str| text(h, &format!("/{k}"));
+    let at = of("at");
+    let by = h["by"].as_str().map(|b| format!(" by {b}")).unwrap_or_default();
+    match h["kind"].as_str().unwrap_or_default() {
+        "intent" => (at, "intent", format!("{tool}: attempt {}", of("attempt"))),
+        "attempt" => (at, "attempt", format!("{tool}: attempt {} {}{by}", of("attempt"), of("word"))),
+        "evidence" => (at, "evidence", format!("{tool}: attempt {} {} after all", of("attempt"), of("word"))),
+        "receipt" => (at, "receipt", format!("{tool}: {} ({})", of("word"), of("reason"))),
+        "approval" => (at, "approval", format!("{tool}: {} in `{}`{by}", of("word"), of("reason"))),
+        "resolution" => (at, "resolution", format!("{tool}: {}{by}", of("word"))),
+        _ => (at, "entry", tool.to_owned()),
+    }
+}
+
+/// What an action that has not ended stands at.
+fn waiting(action: &Value) -> String {
+    let state = text(action, "/state");
+    match (state.as_str(), action["approval_id"].as_str()) {
+        ("waiting_approval", Some(id)) => format!("waits for a person: tollgate approvals show {id}"),
+        ("unknown", _) => format!("nobody knows whether it happened: tollgate approvals resolve {}", text(action, "/id")),
+        _ => state,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `tollgate schema`: the JSON Schemas of the spec kinds.
 
 use serde_json::{Map, Value};
+use tollgate_spec::Kind;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -12,19 +13,19 @@ use crate::failure::Failure;
 /// When there is no such kind.
 pub fn run(cx: &Context, kind: Option<&str>) -> Result<(), Failure> {
     let Some(kind) = kind else {
-        let all: Map<String, Value> =
-            tollgate_spec::KINDS.iter().filter_map(|k| Some(((*k).to_owned(), tollgate_spec::schema(k)?))).collect();
+        let all: Map<String, Value> = Kind::ALL.into_iter().map(|k| (k.as_str().to_owned(), tollgate_spec::schema(k))).collect();
         cx.out.value(&Value::Object(all));
         return Ok(());
     };
-    match tollgate_spec::schema(kind) {
-        Some(schema) => {
-            cx.out.value(&schema);
+    match Kind::parse(kind) {
+        Some(kind) => {
+            cx.out.value(&tollgate_spec::schema(kind));
             Ok(())
         }
         None => {
-            let near = tollgate_spec::nearest(kind, tollgate_spec::KINDS.iter().copied());
-            let help = near.map_or_else(|| format!("one of: {}", tollgate_spec::KINDS.join(", ")), |n| format!("did you mean `{n}`?"));
+            let near = tollgate_spec::nearest(kind, Kind::ALL.map(Kind::as_str));
+            let help =
+                near.map_or_else(|| format!("one of: {}", Kind::ALL.map(Kind::as_str).join(", ")), |n| format!("did you mean `{n}`?"));
             Err(Failure::new(Exit::Usage, format!("there is no spec kind `{kind}` ({help})")))
         }
     }

@@ -52,7 +52,12 @@ pub async fn run(cx: &Context, what: Secrets) -> Result<(), Failure> {
                 cx.out.value(&v);
                 return Ok(());
             }
-            let rows: Vec<_> = v["data"].as_array().into_iter().flatten().map(|s| vec![text(s, "/name"), text(s, "/version"), time(s, "/updated_at")]).collect();
+            let rows: Vec<_> = v["data"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|s| vec![text(s, "/name"), text(s, "/version"), time(s, "/updated_at")])
+                .collect();
             cx.out.table(&["name", "version", "set"], &rows);
         }
         Secrets::Rm { name } => {

@@ -3,7 +3,6 @@
 mod deliver;
 mod people;
 mod run;
-mod settle;
 mod table;
 mod tracker;
 

@@ -13,7 +13,6 @@ use tollgate_core::spec::Transport;
 
 use super::deliver::{deliver, read};
 use super::people::answer;
-use super::settle::settle;
 use super::table::Tally;
 use super::tracker::Tracker;
 use crate::client::Client;
@@ -24,6 +23,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::node::assemble;
+use crate::settle::settle;
 
 const MARK: &str = "this-folder-is-made-by-tollgate-demo";
 
@@ -61,7 +61,11 @@ pub async fn run(cx: &Context, what: Demo) -> Result<(), Failure> {
     std::fs::write(folder.join("public-key.txt"), public_key.as_str().unwrap_or_default())?;
     serving.stop().await;
     let tally = outcome?;
-    if cx.out.json { cx.out.value(&tally.json()) } else { tally.print(cx.out) }
+    if cx.out.json {
+        cx.out.value(&tally.json())
+    } else {
+        tally.print(cx.out)
+    }
     let faults = tally.faults();
     if !faults.is_empty() {
         return Err(Failure::new(Exit::Failed, format!("the demo does not add up:\n  {}", faults.join("\n  "))));
@@ -162,7 +166,7 @@ fn bar(cx: &Context, count: u64) -> indicatif::ProgressBar {
 async fn replay(client: &Client) -> Result<u64, Failure> {
     let mut state = client.json(Method::POST, "/v1/replays", Some(&json!({}))).await?;
     let id = state["id"].as_str().unwrap_or_default().to_owned();
-    while state["done"] != true {
+    while state["status"] == "running" {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         state = client.json(Method::GET, &format!("/v1/replays/{id}"), None).await?;
     }
@@ -185,7 +189,8 @@ async fn count_runs(client: &Client) -> Result<(u64, u64), Failure> {
 }
 
 fn count_files(dir: &Path) -> u64 {
-    std::fs::read_dir(dir).map_or(0, |d| d.filter_map(Result::ok).filter(|e| e.path().extension().is_some_and(|x| x == "md")).count() as u64)
+    std::fs::read_dir(dir)
+        .map_or(0, |d| d.filter_map(Result::ok).filter(|e| e.path().extension().is_some_and(|x| x == "md")).count() as u64)
 }
 
 fn next(cx: &Context, folder: &Path) {

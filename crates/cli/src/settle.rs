@@ -22,7 +22,7 @@ pub async fn settle(client: &Client) -> Result<(), Failure> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Err(Failure::plain("the demo did not come to rest within two minutes: look at `tollgate runs list --state running`"))
+    Err(Failure::plain("it did not come to rest within two minutes: look at `tollgate runs list --state running`"))
 }
 
 async fn moving(client: &Client) -> Result<bool, Failure> {

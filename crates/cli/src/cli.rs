@@ -1,0 +1,139 @@
+//! The command line: global options, and which command they go to.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tollgate_core::scope::Mode;
+
+use crate::bench::{self, Bench};
+use crate::commands::{approvals, check, dev, events, init, operators, receipts, replay, runs, schema, secrets};
+use crate::context::Context;
+use crate::demo;
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Agents and automations act on real systems: each action allowed, once, and provable.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, after_help = exit::HELP)]
+pub struct Cli {
+    /// Machines read this: JSON on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// The project folder
+    #[arg(long, global = true, default_value = ".", value_name = "FOLDER")]
+    project: PathBuf,
+    /// The data folder; what `tollgate.toml` says when left out
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Whose data: `live`, or `test`, where tools lead to test systems or stubs
+    #[arg(long, global = true, value_enum, default_value_t = ModeArg::Live)]
+    mode: ModeArg,
+    /// A server elsewhere; its key is read from TOLLGATE_API_KEY
+    #[arg(long, global = true, env = "TOLLGATE_URL")]
+    url: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeArg {
+    Live,
+    Test,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a small project that runs
+    Init {
+        /// The folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// The project's name; that of the folder when left out
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Look for every fault of the project
+    Check,
+    /// Print the JSON Schemas of the spec kinds, for editors
+    Schema {
+        /// Only this kind: `Connector`, `Operator`, `Policy` or `settings`
+        kind: Option<String>,
+    },
+    /// Run everything in one process: server, worker, store
+    Dev(dev::Dev),
+    /// Watch real webhooks become governed, receipted actions
+    Demo(demo::Demo),
+    /// Events: send, import, list, follow
+    #[command(subcommand)]
+    Events(events::Events),
+    /// Runs: what became of an event, hop by hop
+    #[command(subcommand)]
+    Runs(runs::Runs),
+    /// What waits for a person, and the person's answer
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// What happened, what was refused, and the proof of it
+    #[command(subcommand)]
+    Receipts(receipts::Receipts),
+    /// Offer recorded events again, through the gate as it is now
+    Replay(replay::Replay),
+    /// Who proposes, and whether it may
+    #[command(subcommand)]
+    Operators(operators::Operators),
+    /// Secrets: set, list, remove
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
+    /// Measure this machine: rates and latencies, beside what its disk can do
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+impl Cli {
+    /// Structured logs on standard error: for people on a terminal, JSON lines elsewhere. `RUST_LOG` says how much.
+    pub fn log(&self) {
+        let quiet = !matches!(self.command, Command::Dev(dev::Dev { what: None, .. }));
+        let default = if quiet { "error" } else { "info" };
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+        if std::io::stderr().is_terminal() {
+            builder.with_ansi(std::env::var_os("NO_COLOR").is_none()).init();
+        } else {
+            builder.json().flatten_event(true).init();
+        }
+    }
+
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Why it did not do what was asked, with the exit code.
+    pub async fn run(self) -> Result<(), Failure> {
+        let cx = Context {
+            out: Output::new(self.json),
+            project: self.project,
+            data: self.data,
+            mode: match self.mode {
+                ModeArg::Live => Mode::Live,
+                ModeArg::Test => Mode::Test,
+            },
+            url: self.url,
+            key: std::env::var("TOLLGATE_API_KEY").ok().filter(|k| !k.is_empty()),
+        };
+        match self.command {
+            Command::Init { folder, name } => init::run(&cx, &folder, name),
+            Command::Check => check::run(&cx),
+            Command::Schema { kind } => schema::run(&cx, kind.as_deref()),
+            Command::Dev(what) => dev::run(&cx, what).await,
+            Command::Demo(what) => demo::run(&cx, what).await,
+            Command::Events(what) => events::run(&cx, what).await,
+            Command::Runs(what) => runs::run(&cx, what).await,
+            Command::Approvals(what) => approvals::run(&cx, what).await,
+            Command::Receipts(what) => receipts::run(&cx, what).await,
+            Command::Replay(what) => replay::run(&cx, what).await,
+            Command::Operators(what) => operators::run(&cx, what).await,
+            Command::Secrets(what) => secrets::run(&cx, what).await,
+            Command::Bench(what) => bench::run(cx.out, what).await,
+        }
+    }
+}

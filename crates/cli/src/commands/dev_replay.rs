@@ -1,0 +1,116 @@
+//! `tollgate dev replay`: events of a file through the project as it is now, in a store of its own, with every effect stubbed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::http::Method;
+use clap::Args;
+use serde_json::{Value, json};
+use tollgate_core::scope::Mode;
+use tollgate_worker::Options;
+
+use super::check;
+use crate::client::{Client, refusal};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::keys::Keys;
+use crate::node::{Meter, Node, assemble};
+use crate::output::text;
+use crate::settle::settle;
+
+/// Events of one request.
+const BATCH: usize = 500;
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct DevReplay {
+    /// The events, one JSON object a line as `POST /v1/events` takes them
+    #[arg(long, value_name = "FILE")]
+    events: PathBuf,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the project has faults, or an event is not one.
+pub async fn run(cx: &Context, what: DevReplay) -> Result<(), Failure> {
+    let shown = what.events.display();
+    let input = std::fs::read_to_string(&what.events).map_err(|e| Failure::plain(format!("`{shown}` cannot be read: {e}")))?;
+    let (project, _) = check::compile(cx).map_err(|f| check::failure(&f))?;
+    let mut bundle = project.bundle.clone();
+    // Without a test system every tool answers from a stub that says so.
+    bundle.connectors.values_mut().for_each(|c| c.test_config = None);
+    let assembled = assemble(Arc::new(bundle), &project.root).map_err(|f| Failure::plain(f.lines().join("\n")))?;
+    let folder = tempfile::tempdir()?;
+    let node = Node::open(folder.path(), &project.root, Options::default()).await?;
+    node.deploy(&assembled).await?;
+    let keys = Keys::ensure(&node).await?;
+    node.service.start().await?;
+    let client = Client::inside(node.router(&Meter::install()), keys.of(Mode::Test));
+    let outcome = offered(&client, &input).await;
+    node.service.stop().await;
+    let actions = outcome?;
+    report(cx, &actions);
+    Ok(())
+}
+
+/// Everything offered, and what became of it: runs, oldest first, each with its actions.
+async fn offered(client: &Client, input: &str) -> Result<Vec<Value>, Failure> {
+    let lines: Vec<&str> = input.lines().filter(|l| !l.trim().is_empty()).collect();
+    for (i, batch) in lines.chunks(BATCH).enumerate() {
+        let body = batch.join("\n").into_bytes();
+        let answer = client.send_as(Method::POST, "/v1/events", "application/x-ndjson", body).await?;
+        if !answer.status.is_success() {
+            let refused = refusal(&answer);
+            return Err(Failure::new(
+                refused.exit,
+                format!("events {} to {}: {}", i * BATCH + 1, i * BATCH + batch.len(), refused.message),
+            ));
+        }
+    }
+    settle(client).await?;
+    let (mut runs, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let path = cursor.as_ref().map_or("/v1/runs?limit=100".to_owned(), |c| format!("/v1/runs?limit=100&cursor={c}"));
+        let page = client.json(Method::GET, &path, None).await?;
+        for run in page["data"].as_array().into_iter().flatten() {
+            runs.push(client.json(Method::GET, &format!("/v1/runs/{}", text(run, "/id")), None).await?);
+        }
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            runs.reverse();
+            return Ok(runs);
+        }
+    }
+}
+
+fn report(cx: &Context, runs: &[Value]) {
+    if cx.out.json {
+        cx.out.value(&json!({"object": "list", "data": runs}));
+        return;
+    }
+    let mut rows = Vec::new();
+    for run in runs {
+        let operator = text(run, "/operator");
+        let actions = run["actions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if actions.is_empty() {
+            rows.push(vec![text(run, "/event_id"), operator.clone(), "-".into(), "-".into(), text(run, "/state"), text(run, "/reason")]);
+        }
+        for a in actions {
+            let outcome = a["disposition"].as_str().or(a["state"].as_str()).unwrap_or("-").to_owned();
+            rows.push(vec![
+                text(run, "/event_id"),
+                operator.clone(),
+                text(a, "/tool"),
+                text(a, "/entity_key"),
+                outcome,
+                text(a, "/reason"),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        return cx.out.line("no operator subscribes to any of these events");
+    }
+    cx.out.table(&["event", "operator", "tool", "entity", "outcome", "reason"], &rows);
+    cx.out.line("\nNothing was called: every effect is a stub, and nothing was kept.");
+}
