@@ -10,4 +10,5 @@ mod overlay;
 mod real;
 mod vfs;
 
-pub use vfs::{NAME, RegisterError, register};
+pub use methods::held_back;
+pub use vfs::{NAME, RegisterError, register, register_as_default};

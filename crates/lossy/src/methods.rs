@@ -2,6 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::ffi::{
     SQLITE_FCNTL_CHUNK_SIZE, SQLITE_FCNTL_MMAP_SIZE, SQLITE_FCNTL_SIZE_HINT, SQLITE_IOCAP_IMMUTABLE, SQLITE_IOCAP_POWERSAFE_OVERWRITE,
@@ -17,6 +18,8 @@ use crate::real::{Real, call, done};
 /// What the device promises that stays true under this layer. Atomic or ordered writes do not.
 const PROMISES: c_int =
     SQLITE_IOCAP_POWERSAFE_OVERWRITE | SQLITE_IOCAP_SUBPAGE_READ | SQLITE_IOCAP_UNDELETABLE_WHEN_OPEN | SQLITE_IOCAP_IMMUTABLE;
+
+static HELD: AtomicU64 = AtomicU64::new(0);
 
 /// Our handle; the real VFS's handle follows it in the same allocation.
 #[repr(C, align(8))]
@@ -108,12 +111,18 @@ unsafe extern "C" fn write(file: *mut sqlite3_file, from: *const c_void, len: c_
     let (Ok(offset), Ok(length)) = (u64::try_from(at), usize::try_from(len)) else { return SQLITE_IOERR };
     // SAFETY: SQLite hands `len` readable bytes.
     let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), length) };
-    code(hold_back(real(file), &mut overlay.lock(), offset, bytes))
+    code(hold(real(file), &mut overlay.lock(), offset, bytes))
+}
+
+/// How many writes this process has held back so far: evidence that databases do go through the layer.
+pub fn held_back() -> u64 {
+    HELD.load(Ordering::Relaxed)
 }
 
 /// Into the overlay; a part chosen by the dice reaches the disk as well, before its turn.
-fn hold_back(real: Real, overlay: &mut Overlay, at: u64, bytes: &[u8]) -> Result<(), c_int> {
+fn hold(real: Real, overlay: &mut Overlay, at: u64, bytes: &[u8]) -> Result<(), c_int> {
     overlay.write(at, bytes, real.size()?);
+    HELD.fetch_add(1, Ordering::Relaxed);
     dice::through(bytes.len()).map_or(Ok(()), |part| real.write(at, &bytes[part]))
 }
 

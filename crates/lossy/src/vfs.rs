@@ -40,10 +40,22 @@ pub enum RegisterError {
 /// # Errors
 /// When SQLite does not take it.
 pub fn register(seed: u64) -> Result<(), RegisterError> {
+    install(seed, false)
+}
+
+/// The same, and every database that names no layer goes through it from here on: nothing that opens one needs to know of crash runs.
+///
+/// # Errors
+/// When SQLite does not take it.
+pub fn register_as_default(seed: u64) -> Result<(), RegisterError> {
+    install(seed, true)
+}
+
+fn install(seed: u64, as_default: bool) -> Result<(), RegisterError> {
     dice::seed(seed);
     let _one = REGISTERING.lock();
     if !REAL.load(Ordering::Acquire).is_null() {
-        return Ok(());
+        return if as_default { make_default() } else { Ok(()) };
     }
     // SAFETY: null asks for the default; finding initialises SQLite and is thread-safe.
     let real = unsafe { sqlite3_vfs_find(ptr::null()) };
@@ -60,14 +72,21 @@ pub fn register(seed: u64) -> Result<(), RegisterError> {
         ..*default
     };
     REAL.store(real, Ordering::Release);
-    // SAFETY: a registered VFS must live for ever: it is leaked on purpose. 0: it does not become the default.
-    match unsafe { sqlite3_vfs_register(Box::leak(Box::new(ours)), 0) } {
+    // SAFETY: a registered VFS must live for ever: it is leaked on purpose.
+    match unsafe { sqlite3_vfs_register(Box::leak(Box::new(ours)), c_int::from(as_default)) } {
         SQLITE_OK => Ok(()),
         code => {
             REAL.store(ptr::null_mut(), Ordering::Release);
             Err(RegisterError::Refused(code))
         }
     }
+}
+
+/// Registering a VFS that is registered only changes which one is the default.
+fn make_default() -> Result<(), RegisterError> {
+    // SAFETY: ours was registered under this name, lives for ever, and SQLite's list of them has its own lock.
+    let code = unsafe { sqlite3_vfs_register(sqlite3_vfs_find(C_NAME.as_ptr()), 1) };
+    if code == SQLITE_OK { Ok(()) } else { Err(RegisterError::Refused(code)) }
 }
 
 fn default() -> *mut sqlite3_vfs {
