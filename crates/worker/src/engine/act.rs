@@ -203,6 +203,14 @@ impl Engine {
             Ok(Begun::Key(look)) => return self.on_key(r, look, decision).await,
             Ok(Begun::LaneBusy) => return Ok(Outcome::Done(Vec::new())),
             Ok(Begun::NotApproved) => return Ok(Outcome::Again),
+            // What may have happened was not denied: nobody may call again, and a person must say.
+            Ok(Begun::Denied(by)) if r.record.attempts.in_doubt => {
+                let ending = Ending::new(Disposition::Unknown, "denied_in_doubt")
+                    .detail("a denial given meanwhile forbids the call that would settle it")
+                    .approval(by)
+                    .decided(decision);
+                return self.end(r, ending).await;
+            }
             Ok(Begun::Denied(by)) => {
                 return self.end(r, Ending::new(Disposition::Denied, "denied_before").approval(by).decided(decision)).await;
             }
