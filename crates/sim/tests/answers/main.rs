@@ -6,13 +6,15 @@ use std::task::{Context, Poll, Waker};
 
 use tollgate_core::action::ActionState;
 use tollgate_core::attempt::AttemptResult;
+use tollgate_core::id::ApprovalId;
 use tollgate_core::ledger::{Body, Disposition};
-use tollgate_core::ports::Clock;
-use tollgate_core::ports::{Effects, EventLog};
+use tollgate_core::ports::{ActionRecord, ApprovalFilter, Clock, Effects, EventLog, Lists, Page};
 use tollgate_core::spec::Ordering;
 use tollgate_core::verdict::Verdict;
 use tollgate_sim::{Fault, House};
 use tollgate_testkit::{Behaviour, Loss, Point, scope};
+
+mod people;
 
 fn house() -> House {
     House::new(1, Ordering::Relaxed).unwrap()
@@ -25,11 +27,25 @@ fn crash<F: Future>(future: F) {
     assert!(matches!(future.as_mut().poll(&mut cx), Poll::Pending), "it was to hang in the call");
 }
 
-async fn one(h: &House) -> tollgate_core::ports::ActionRecord {
+async fn one(h: &House) -> ActionRecord {
     let all = h.disposed().await.unwrap();
     assert_eq!(all.len(), 1, "one disposition");
     assert_eq!(h.faults().await.unwrap(), Vec::<Fault>::new());
     all.into_iter().next().unwrap()
+}
+
+/// How each action ended, in the ledger's order; no law is broken.
+async fn ends(h: &House) -> Vec<Disposition> {
+    assert_eq!(h.faults().await.unwrap(), Vec::<Fault>::new());
+    h.disposed().await.unwrap().iter().map(|a| a.disposition.unwrap()).collect()
+}
+
+/// The requests that nobody has answered, oldest first.
+async fn asked(h: &House) -> Vec<ApprovalId> {
+    let filter = ApprovalFilter { status: Some("open".to_owned()), queue: None };
+    let mut all = h.store.list_approvals(scope(), filter, Page { before: None, limit: 100 }).await.unwrap();
+    all.reverse();
+    all.into_iter().map(|l| l.item.id).collect()
 }
 
 fn effects(h: &House, id: &str) -> usize {
