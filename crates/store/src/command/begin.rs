@@ -126,7 +126,9 @@ fn write_intent(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionRecord) -> Result<(
     set_state(tx, c.action, a.state, Trigger::Began)?;
     // The first attempt of a generation starts the clock of the remote's key.
     let fresh = c.generation != a.generation || a.attempts.generation_began == Timestamp::default();
-    let began = if fresh { c.entry.at } else { a.attempts.generation_began };
+    let began = if fresh { tx.now() } else { a.attempts.generation_began };
+    // The caller's span by this clock: whoever judges the deadline later may run on a machine whose clock is not the caller's.
+    let deadline_at = tx.now().plus(c.deadline_at.since(c.entry.at));
     tx.run(
         "UPDATE actions SET attempts = ?2, generation = ?3, rendered = ?4, deadline_at = ?5, last_intent = ?6, open_session = ?7,
            generation_began = ?8 WHERE id = ?1",
@@ -135,7 +137,7 @@ fn write_intent(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionRecord) -> Result<(
             c.attempt,
             c.generation,
             c.rendered,
-            c.deadline_at.as_micros(),
+            deadline_at.as_micros(),
             c.entry.id.as_bytes(),
             c.lease.session.as_bytes(),
             began.as_micros()

@@ -2,7 +2,9 @@
 
 use rusqlite::params;
 use tollgate_core::action::{ActionState, Trigger};
+use tollgate_core::attempt::AttemptResult;
 use tollgate_core::ports::{ActionRecord, CloseAttempt, Defer, Step, StoreError};
+use tollgate_core::time::Timestamp;
 
 use crate::command::dispatch;
 use crate::command::runs::set_state;
@@ -23,19 +25,33 @@ pub(crate) fn defer(tx: &mut Tx<'_>, c: &Defer) -> Result<()> {
         close_attempt(tx, &a, close)?;
     }
     set_state(tx, c.action, a.state, trigger)?;
+    let (doubt_deadline, until) = by_this_clock(&a, c);
     tx.run(
         "UPDATE actions SET in_doubt = ?2, generation_began = CASE WHEN generation = ?3 THEN generation_began ELSE 0 END, generation = ?3, doubt_deadline = ?4, verify_failures = ?5, fence = ?6 WHERE id = ?1",
         params![
             c.action.as_bytes(),
             c.attempts.in_doubt,
             c.generation,
-            c.attempts.doubt_deadline.as_micros(),
+            doubt_deadline.as_micros(),
             c.attempts.verify_failures,
             crate::codec::int(c.lease.fence)
         ],
     )?;
     dispatch::release(tx, c.run, Step::Action(c.action))?;
-    dispatch::set_timer(tx, c.scope, c.run, Step::Action(c.action), c.lease.fence, c.until)
+    dispatch::set_timer(tx, c.scope, c.run, Step::Action(c.action), c.lease.fence, until)
+}
+
+/// The deadline of a doubt that this attempt began, and the end of the wait for it, by the store's clock: the worker's may be minutes off,
+/// and a remote that is asked too early has not applied yet what it will.
+fn by_this_clock(a: &ActionRecord, c: &Defer) -> (Timestamp, Timestamp) {
+    let theirs = c.attempts.doubt_deadline;
+    match (&c.close, a.deadline_at) {
+        (Some(close), Some(ours)) if close.result == AttemptResult::Ambiguous => {
+            let moved = ours.as_micros().saturating_sub(theirs.as_micros());
+            (ours.max(a.attempts.doubt_deadline), Timestamp::from_micros(c.until.as_micros().saturating_add(moved)))
+        }
+        _ => (theirs, c.until),
+    }
 }
 
 /// Exactly one result closes each intent: none without an open one, none twice.

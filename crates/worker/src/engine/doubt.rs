@@ -4,6 +4,7 @@ use tollgate_core::action::ActionState;
 use tollgate_core::attempt::{Attempts, Next, in_doubt};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{StoreError, VerifyAnswer};
+use tollgate_core::spec::Grade;
 
 use super::Engine;
 use super::act::{Outcome, Round};
@@ -13,12 +14,16 @@ impl Engine {
     /// What the grade allows now.
     pub(super) async fn doubt(&self, r: &Round<'_>) -> Result<Outcome, StoreError> {
         let now = self.deps.ids.now();
-        // The wait after a failed read is over when its timer has brought the action here: counted again, it would never end.
+        // The timer has brought the action here: whatever it waited for is over, and counted again it would never end.
         let waited = Attempts { verify_failures: 0, ..r.record.attempts };
         match in_doubt(r.tool, &waited, now, 0, None) {
-            // Its time has come, or the timer would not have brought it here. The gate looks again before every call.
+            // The gate looks again before every call.
             Next::Resend { .. } => self.resend(r).await,
-            Next::Verify { at } if at > now => self.defer(r, None, ActionState::Doubt, r.record.attempts, r.record.generation, at).await,
+            // It waited to call again, and the remote has forgotten the key since: now it waits for the remote to settle.
+            Next::Verify { at } if r.tool.grade == Grade::Keyed && at > now => {
+                self.defer(r, None, ActionState::Doubt, r.record.attempts, r.record.generation, at).await
+            }
+            // Its time has come too: the timer that brought it here runs by the store's clock, and this machine's may be off.
             Next::Verify { .. } => self.verify(r).await,
             Next::Unknown(why) => self.end(r, Ending::new(Disposition::Unknown, "in_doubt").detail(why)).await,
             Next::Applied | Next::Failed | Next::Retry { .. } => Err(StoreError::Corrupt("doubt without doubt".to_owned())),
