@@ -1,6 +1,7 @@
 //! The real core, worker and store over a fake world, on one thread, with a clock that moves by hand: named answers, and histories that a
 //! seed decides.
 
+mod batch;
 mod checks;
 mod desk;
 mod history;
@@ -12,6 +13,7 @@ mod tasks;
 mod turns;
 mod watch;
 
+pub use batch::{Batch, batch};
 pub use checks::{Fault, Law};
 pub use desk::someone;
 pub use history::{Broken, Ran, run};

@@ -67,9 +67,6 @@ impl History {
             let (fired, next) = self.h.watch.fire_timers(64).await?;
             let claimed = self.claim(0, 64).await?;
             self.work();
-            if std::env::var("DBG").is_ok() {
-                eprintln!("reaped {reaped} fired {fired} claimed {claimed} next {next:?}");
-            }
             let moved = reaped > 0 || fired > 0 || claimed > 0;
             let asked = self.answer_one().await? | self.resolve_one().await?;
             if moved || asked {
@@ -81,14 +78,6 @@ impl History {
                 None => {}
             }
         }
-        eprintln!(
-            "pending {} next {:?} now {:?} timers {:?} claim {}",
-            self.h.watch.pending().await?,
-            0,
-            self.h.clock.now(),
-            self.h.watch.fire_timers(64).await?,
-            self.claim(0, 64).await?
-        );
         let stuck: Vec<_> = self.h.actions().await?.into_values().filter(|a| a.state != ActionState::Done).map(|a| a.state).collect();
         self.faults.push(Fault::new(Law::Rest, format!("the world never comes to rest; actions are {stuck:?}")));
         Ok(())

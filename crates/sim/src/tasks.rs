@@ -50,6 +50,11 @@ impl Tasks {
         self.tasks.push(Task { worker, work, at });
     }
 
+    /// Whether a worker has work under way.
+    pub fn busy(&self, worker: usize) -> bool {
+        self.tasks.iter().any(|t| t.worker == worker)
+    }
+
     /// Polls whoever is due first; none when nobody is awake.
     pub fn next(&mut self, rng: &mut StdRng) -> Option<Polled> {
         let first = self.tasks.iter().filter_map(|t| t.at).min()?;

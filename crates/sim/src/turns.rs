@@ -73,8 +73,14 @@ impl History {
                 self.polled(woken);
                 Ok(())
             }
-            6 => self.skew(),
-            7 => self.govern(),
+            6 => {
+                self.skew();
+                Ok(())
+            }
+            7 => {
+                self.govern();
+                Ok(())
+            }
             8 | 9 => self.people().await,
             10..=14 => {
                 self.h.watch.fire_timers(8).await?;
@@ -118,25 +124,26 @@ impl History {
         json!({"tool": tool, "args": {"id": id}, "entity_key": format!("e:{entity}"), "idempotency_key": format!("k:{id}"), "value": null})
     }
 
-    /// The clock of one machine jumps, the store's does not.
-    fn skew(&mut self) -> Result<(), HouseError> {
-        let minutes = self.rng.random_range(-5..=5);
+    /// The clock of one machine jumps, the store's does not. Back it jumps only between calls: a worker that sleeps past its deadline and
+    /// then reads a clock set back cannot know that it slept, and no store can tell it.
+    fn skew(&mut self) {
+        let ahead = self.rng.random_range(-5..=5) * 60_000_000;
         let i = self.rng.random_range(0..3);
-        if let Some(w) = self.workers.get(i) {
-            w.clock.set_ahead(minutes * 60_000_000);
+        if let Some(w) = self.workers.get(i)
+            && (ahead >= w.clock.ahead() || !self.tasks.busy(i))
+        {
+            w.clock.set_ahead(ahead);
         }
-        Ok(())
     }
 
     /// Policy changes, or a secret is rotated.
-    fn govern(&mut self) -> Result<(), HouseError> {
+    fn govern(&mut self) {
         match self.rng.random_range(0..8) {
             0..=3 => self.h.policy.set(Verdict::Allow),
             4 | 5 => self.h.policy.set(Verdict::RequireApproval),
             6 => self.h.policy.set(Verdict::Block),
             _ => self.h.sealer.set("token", b"s2"),
         }
-        Ok(())
     }
 
     async fn people(&mut self) -> Result<(), HouseError> {

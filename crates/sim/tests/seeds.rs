@@ -2,12 +2,10 @@
 //! that jump. Whatever happens, no law is broken; and a seed says it all.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use tollgate_sim::{Broken, Mistake, run};
+use tollgate_sim::{Mistake, batch, run};
 
 const SEEDS: u64 = 2000;
-const THREADS: u64 = 2;
+const THREADS: usize = 2;
 
 /// One seed when it is asked for, all of them otherwise.
 fn seeds() -> std::ops::Range<u64> {
@@ -22,22 +20,8 @@ fn seeds() -> std::ops::Range<u64> {
 
 #[test]
 fn random_histories_never_break_a_law() {
-    let (seeds, next) = (seeds(), AtomicU64::new(0));
-    let work = || {
-        let mut broken: Vec<Broken> = Vec::new();
-        loop {
-            let seed = seeds.start + next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end || broken.len() > 3 {
-                return broken;
-            }
-            broken.extend(run(seed, Mistake::None).err());
-        }
-    };
-    let broken: Vec<Broken> = std::thread::scope(|s| {
-        let threads: Vec<_> = (0..THREADS).map(|_| s.spawn(work)).collect();
-        threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
-    });
-    let told: Vec<_> = broken.iter().map(ToString::to_string).collect();
+    let done = batch(seeds(), THREADS, Mistake::None, 4, &|_| ());
+    let told: Vec<_> = done.broken.iter().map(ToString::to_string).collect();
     assert!(told.is_empty(), "{}\nrerun one: TOLLGATE_SEED=n cargo test -p tollgate-sim --test seeds", told.join("\n"));
 }
 

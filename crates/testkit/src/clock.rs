@@ -51,6 +51,11 @@ impl SkewedClock {
         Self { world, ahead: Mutex::new(0) }
     }
 
+    /// Microseconds that it is ahead of the world.
+    pub fn ahead(&self) -> i64 {
+        *self.ahead.lock()
+    }
+
     /// Jumps: this many microseconds ahead of the world from now on, or behind it.
     pub fn set_ahead(&self, micros: i64) {
         *self.ahead.lock() = micros;

@@ -37,8 +37,8 @@ pub enum Behaviour {
     ApplyThenHang,
 }
 
-/// How long the remote remembers a key, as its tools declare.
-const KEY_TTL: Duration = Duration::from_secs(3600);
+/// How long the remote remembers a key: the hour that its tools declare, and what a worker's clock may be behind.
+const KEY_TTL: Duration = Duration::from_secs(3600 + 300);
 
 /// What the remote answers to a key that it has seen.
 #[derive(Clone)]

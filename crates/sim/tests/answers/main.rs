@@ -12,7 +12,7 @@ use tollgate_core::ports::{ActionRecord, ApprovalFilter, Clock, Effects, EventLo
 use tollgate_core::spec::Ordering;
 use tollgate_core::verdict::Verdict;
 use tollgate_sim::{Fault, House};
-use tollgate_testkit::{Behaviour, Loss, Point, scope};
+use tollgate_testkit::{Behaviour, Loss, Point, SkewedClock, scope};
 
 mod people;
 
@@ -146,6 +146,23 @@ async fn a_remote_that_applies_late_is_waited_for() {
     h.send(&[House::action("remote.verifiable", "a")]).await.unwrap();
     h.settle(&w).await.unwrap();
     assert_eq!((one(&h).await.disposition, effects(&h, "a"), h.remote.calls()), (Some(Disposition::Applied), 1, 1));
+}
+
+#[tokio::test]
+async fn a_worker_whose_clock_is_wrong_asks_no_remote_too_early() {
+    for ahead in [-240, 240] {
+        let h = house();
+        let clock = std::sync::Arc::new(SkewedClock::new(std::sync::Arc::clone(&h.clock)));
+        clock.set_ahead(ahead * 1_000_000);
+        let (wrong, right) = (h.worker_at(clock).await.unwrap(), h.worker().await.unwrap());
+        h.remote.script([Behaviour::ApplyLate(std::time::Duration::from_secs(38))]);
+        h.send(&[House::action("remote.verifiable", "a")]).await.unwrap();
+        for step in h.claim(&wrong).await.unwrap() {
+            wrong.drive(step).await.unwrap();
+        }
+        h.settle(&right).await.unwrap();
+        assert_eq!((one(&h).await.disposition, effects(&h, "a"), h.remote.calls()), (Some(Disposition::Applied), 1, 1), "{ahead} s");
+    }
 }
 
 #[tokio::test]
