@@ -1,0 +1,181 @@
+//! The run: starts nodes, releases events, kills nodes, lets the last one finish its work, kills it too.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::child::{Child, Setup};
+use super::effects::Effects;
+use super::fate::{between, throw};
+use super::send::{self, Acknowledged, Orders, Target};
+use super::upstream;
+use crate::bench::load::Watch;
+use crate::failure::Failure;
+
+/// A ready node lives this long at most before it is killed.
+const LIFE: Duration = Duration::from_millis(900);
+/// One node in five is killed this long after its start at most, mostly before it is ready.
+const BIRTH: Duration = Duration::from_millis(40);
+/// Events are released in this many slices over a life.
+const SLICES: u64 = 8;
+/// All work is done by then after the last kill, or something is stuck.
+const SETTLED_WITHIN: Duration = Duration::from_secs(180);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Looks in a row that must find nothing open.
+const QUIET_LOOKS: u32 = 4;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Kills.
+    pub kills: u64,
+    /// Events, each of which leads to one action.
+    pub actions: u64,
+    /// Of all chance.
+    pub seed: u64,
+    /// Under the file layer that loses unsynced writes.
+    pub lossy: bool,
+}
+
+/// What happened, before it is judged.
+pub struct Happened {
+    /// Acknowledged events, by number.
+    pub acknowledged: Vec<Acknowledged>,
+    /// The upstream's books.
+    pub effects: Arc<Effects>,
+    /// Kills in all.
+    pub kills: u64,
+    /// Of these, while the node was not ready yet.
+    pub while_recovering: u64,
+    /// From start to ready, of each start that got there.
+    pub recoveries: Vec<Duration>,
+    /// Writes that the lossy layer held back before nodes were ready.
+    pub held_back: u64,
+}
+
+struct Stage {
+    setting: Setting,
+    setup: Setup,
+    starts: u64,
+    key: Option<String>,
+    target: watch::Sender<Option<Target>>,
+    released: watch::Sender<u64>,
+    happened: Happened,
+}
+
+/// Runs it in a folder that is there.
+///
+/// # Errors
+/// When a node does not come back, refuses an event, or its work does not end.
+pub async fn run(setting: Setting, dir: &Path, progress: &dyn Fn(u64)) -> Result<Happened, Failure> {
+    let effects = Arc::new(Effects::default());
+    let upstream = upstream::start(setting.seed, Arc::clone(&effects)).await?;
+    let (target, target_seen) = watch::channel(None);
+    let (released, released_seen) = watch::channel(0);
+    let happened = Happened { acknowledged: Vec::new(), effects, kills: 0, while_recovering: 0, recoveries: Vec::new(), held_back: 0 };
+    let setup = Setup { dir: dir.to_owned(), upstream };
+    let mut stage = Stage { setting, setup, starts: 0, key: None, target, released, happened };
+    let senders = tokio::spawn(send::all(setting.actions, Orders { target: target_seen, released: released_seen }));
+    for kill in 0..setting.kills {
+        stage.cycle(kill).await?;
+        progress(kill + 1);
+    }
+    stage.released.send_replace(setting.actions);
+    stage.finish(senders).await?;
+    Ok(stage.happened)
+}
+
+impl Stage {
+    fn start(&mut self) -> Result<(Child, Watch), Failure> {
+        let lossy = self.setting.lossy.then(|| throw(self.setting.seed, "lossy", self.starts));
+        self.starts += 1;
+        let watch = Watch::start();
+        Ok((self.setup.start(self.key.is_none(), lossy)?, watch))
+    }
+
+    async fn ready(&mut self, child: &mut Child, since: Watch) -> Result<(), Failure> {
+        let ready = child.ready().await?;
+        self.happened.recoveries.push(since.elapsed());
+        self.happened.held_back += ready.held_back.unwrap_or(0);
+        let key = self.key.clone().or(ready.key).ok_or_else(|| Failure::plain("the first node made no key"))?;
+        self.key = Some(key.clone());
+        self.target.send_replace(Some(Target { addr: ready.addr, key }));
+        Ok(())
+    }
+
+    /// Work is spread over the kills, and over each life, so that every kill meets some under way.
+    fn release(&self, slices: u64) {
+        let Setting { actions, kills, .. } = self.setting;
+        self.released.send_replace((actions * slices).div_ceil(kills * SLICES));
+    }
+
+    /// One life of a node.
+    async fn cycle(&mut self, kill: u64) -> Result<(), Failure> {
+        let thrown = throw(self.setting.seed, "kill", kill);
+        // The first start makes the store: what is not there cannot recover.
+        let early = kill > 0 && thrown % 5 == 0;
+        let (mut child, since) = self.start()?;
+        if early {
+            let soon = between(thrown >> 8, Duration::ZERO, BIRTH);
+            match tokio::time::timeout(soon, self.ready(&mut child, since)).await {
+                Err(_) => self.happened.while_recovering += 1,
+                Ok(ready) => {
+                    ready?;
+                    tokio::time::sleep(soon.saturating_sub(since.elapsed())).await;
+                }
+            }
+        } else {
+            self.ready(&mut child, since).await?;
+            let life = between(thrown >> 8, Duration::ZERO, LIFE);
+            for slice in 1..=SLICES {
+                self.release(kill * SLICES + slice);
+                tokio::time::sleep(life / u32::try_from(SLICES).unwrap_or(1)).await;
+            }
+        }
+        self.release((kill + 1) * SLICES);
+        child.kill().await?;
+        self.happened.kills += 1;
+        self.target.send_replace(None);
+        Ok(())
+    }
+
+    /// The last node does what is left, and is killed as well.
+    async fn finish(&mut self, senders: tokio::task::JoinHandle<Result<Vec<Acknowledged>, Failure>>) -> Result<(), Failure> {
+        let (mut child, since) = self.start()?;
+        self.ready(&mut child, since).await?;
+        self.happened.acknowledged = senders.await.map_err(Failure::plain)??;
+        self.settled().await?;
+        child.kill().await?;
+        self.happened.kills += 1;
+        Ok(())
+    }
+
+    async fn settled(&self) -> Result<(), Failure> {
+        let client = Client::builder().no_proxy().build().map_err(Failure::plain)?;
+        let watch = Watch::start();
+        let mut quiet = 0;
+        while quiet < QUIET_LOOKS {
+            if watch.elapsed() > SETTLED_WITHIN {
+                let within = SETTLED_WITHIN.as_secs();
+                return Err(Failure::plain(format!("`finished`: runs are still open {within} s after the last kill")));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            let open = self.open(&client, "queued").await? || self.open(&client, "running").await?;
+            quiet = if open || self.happened.effects.under_way() > 0 { 0 } else { quiet + 1 };
+        }
+        Ok(())
+    }
+
+    async fn open(&self, client: &Client, state: &str) -> Result<bool, Failure> {
+        let Some(to) = self.target.borrow().clone() else { return Ok(true) };
+        let asked = client.get(format!("http://{}/v1/runs?state={state}&limit=1", to.addr)).bearer_auth(&to.key);
+        let body = asked.send().await.map_err(Failure::plain)?.text().await.map_err(Failure::plain)?;
+        let page: Value = serde_json::from_str(&body).map_err(Failure::plain)?;
+        let runs = page["data"].as_array().ok_or_else(|| Failure::plain(format!("runs cannot be listed: {body}")))?;
+        Ok(!runs.is_empty())
+    }
+}
