@@ -1,7 +1,12 @@
 # The commands a person types; each does its own set-up. CARGO_TARGET_DIR is honoured.
 CARGO ?= cargo
 
-.PHONY: test check fmt simulate
+.PHONY: demo test check fmt
+
+## demo: the main job on real input - 255 recorded GitHub deliveries become governed, receipted actions, against a tracker that misbehaves
+demo:
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or later"; exit 1; }
+	$(CARGO) run --locked -p tollgate -- demo
 
 ## test: every test of the workspace, the named answers and 2,000 seeds of the simulator included
 test:

@@ -100,7 +100,7 @@ impl Cli {
         if std::io::stderr().is_terminal() {
             builder.with_ansi(std::env::var_os("NO_COLOR").is_none()).init();
         } else {
-            builder.json().flatten_event(true).init();
+            builder.json().flatten_event(true).with_span_list(false).init();
         }
     }
 

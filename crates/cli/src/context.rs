@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tollgate_core::scope::Mode;
 use tollgate_spec::Project;
 
-use crate::client::{Client, KEYS_FILE};
+use crate::client::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::keys::Keys;
@@ -78,20 +78,4 @@ impl Context {
         let keys = Keys::ensure(&node).await?;
         Ok((node.router(&Meter::install()), keys))
     }
-
-    /// The project, or every fault of it.
-    ///
-    /// # Errors
-    /// The faults, one a line.
-    pub fn load(&self) -> Result<Project, Failure> {
-        Project::load(&self.project).map_err(|faults| {
-            let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failure::new(Exit::Faults, format!("the project has {} fault(s):\n{}", lines.len(), lines.join("\n")))
-        })
-    }
-}
-
-/// Where the keys of the first start lie.
-pub fn keys_path(data: &Path) -> PathBuf {
-    data.join(KEYS_FILE)
 }

@@ -55,6 +55,8 @@ pub enum KeyLook {
     },
     /// BLOCK `key_conflict`: it stands for another operation.
     Conflict,
+    /// A person said no to this operation under this key, in this ledger entry, and nobody lifted it: nobody is asked again.
+    Denied(EntryId),
 }
 
 /// Looks at a key. Another fingerprint is a conflict in every state: a key spent on a harmless tool must not make a refund "succeed".

@@ -34,8 +34,8 @@ tools:
 fn the_example_loads() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/github-triage");
     let project = Project::load(&root).unwrap_or_else(|f| panic!("{f:#?}"));
-    assert_eq!(project.settings.name, "it's mine");
-    assert_eq!(project.bundle.operators.len(), 7);
+    assert_eq!(project.settings.name, "github-triage");
+    assert_eq!(project.bundle.operators.len(), 9);
     assert_eq!(project.bundle.bindings["issues.label"], "tracker.add_label");
     let write = &project.bundle.tools["reports.write_push"];
     assert_eq!((write.effect, write.grade), (Effect::Write, Grade::Verifiable));

@@ -75,7 +75,11 @@ pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
         Approvals::List { queue, status } => list(cx, queue, &status).await,
         Approvals::Show { id } => {
             let v = cx.client().await?.json(Method::GET, &format!("/v1/approvals/{id}"), None).await?;
-            cx.out.value(&v);
+            if cx.out.json {
+                cx.out.value(&v)
+            } else {
+                show(cx, &v)
+            }
             Ok(())
         }
         Approvals::Approve { id, answer } => answered(cx, &id, "approve", answer).await,
@@ -127,6 +131,29 @@ async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), F
         cx.out.table(&["id", "to do", "queue", "tool", "entity", "lapses"], &lines);
     }
     Ok(())
+}
+
+/// Exactly what is asked, for a person.
+fn show(cx: &Context, v: &Value) {
+    let line = |name: &str, value: String| cx.out.line(format!("  {name:<16} {value}"));
+    cx.out.line(format!("{}  {}", cx.out.paint(1, &text(v, "/id")), text(v, "/status")));
+    line("who", text(v, "/shown/principal"));
+    line("wants to call", text(v, "/shown/tool"));
+    line("which would", text(v, "/shown/description"));
+    line("entity", text(v, "/shown/entity_key"));
+    line("once per", text(v, "/shown/idempotency_key"));
+    if !v["shown"]["value"].is_null() {
+        line("value", format!("{} {} (smallest unit)", text(v, "/shown/value/amount_minor"), text(v, "/shown/value/unit")));
+    }
+    let args = serde_json::to_string_pretty(&v["shown"]["args"]).unwrap_or_default();
+    line("with", args.replace('\n', "\n                   "));
+    let policies: Vec<_> = v["shown"]["policies"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    line("asked by policy", policies.join(", "));
+    for queue in v["queues"].as_array().into_iter().flatten() {
+        let answer = queue["approved_by"].as_str().map_or("open".to_owned(), |by| format!("approved by {by}"));
+        line("queue", format!("{}: {answer}", text(queue, "/name")));
+    }
+    line("lapses", time(v, "/expires_at"));
 }
 
 async fn answered(cx: &Context, id: &str, verb: &str, answer: AnswerArgs) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tollgate_core::spec::BundleSpec;
 use tollgate_spec::{Fault, Pos, Project, merge};
 
 use crate::context::Context;
@@ -41,6 +42,13 @@ fn place(project: &Project, found: Faults) -> Vec<Fault> {
     into
 }
 
+/// What a bundle has, in words. The check that a files `write` brings along is nobody's tool.
+pub fn counts(b: &BundleSpec) -> String {
+    let tools = b.tools.keys().filter(|name| name.matches('.').count() == 1).count();
+    let of = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    [of(b.connectors.len(), "connector"), of(tools, "tool"), of(b.operators.len(), "operator"), of(b.cedar.len(), "policy file")].join(", ")
+}
+
 /// Faults as a failure.
 pub fn failure(faults: &[Fault]) -> Failure {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -64,15 +72,7 @@ pub fn run(cx: &Context) -> Result<(), Failure> {
                     .value(&json!({"faults": [], "bundle": assembled.bundle.digest, "policies_cannot_see": unseen, "warnings": warnings}));
                 return Ok(());
             }
-            let b = &project.bundle;
-            cx.out.line(format!(
-                "{}: {} connectors, {} tools, {} operators, {} policy files; no faults",
-                project.settings.name,
-                b.connectors.len(),
-                b.tools.len(),
-                b.operators.len(),
-                b.cedar.len()
-            ));
+            cx.out.line(format!("{}: {}; no faults", project.settings.name, counts(&project.bundle)));
             for (tool, path, why) in unseen {
                 cx.out.line(format!("  note: policies cannot see `{path}` of `{tool}`: {why}"));
             }

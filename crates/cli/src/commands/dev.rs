@@ -109,7 +109,7 @@ fn banner(cx: &Context, project: &tollgate_spec::Project, serving: &Serving, dat
     cx.out.line(format!("  listening  http://{}  (API: /openapi.json, metrics: /metrics)", serving.addr));
     cx.out.line(format!("  data       {}", data.display()));
     cx.out.line(format!("  keys       {}", data.join(crate::client::KEYS_FILE).display()));
-    cx.out.line(format!("  project    {} operators, {} tools, {} policy files", b.operators.len(), b.tools.len(), b.cedar.len()));
+    cx.out.line(format!("  project    {}", super::check::counts(b)));
     let hooks: Vec<&str> = b.connectors.values().filter(|c| c.webhook.is_some()).map(|c| c.name.as_str()).collect();
     for hook in hooks {
         cx.out.line(format!("  webhooks   http://{}/v1/hooks/{hook}", serving.addr));

@@ -1,6 +1,6 @@
 //! `tollgate init`: a small project that runs.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -9,8 +9,8 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// When anything would be overwritten.
-pub fn run(cx: &Context, dir: &PathBuf, name: Option<String>) -> Result<(), Failure> {
-    let folder = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+pub fn run(cx: &Context, dir: &Path, name: Option<String>) -> Result<(), Failure> {
+    let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let name = name.or_else(|| folder.file_name().map(|n| n.to_string_lossy().into_owned())).unwrap_or_else(|| "project".to_owned());
     let files = tollgate_spec::scaffold(dir, &name).map_err(Failure::plain)?;
     if cx.out.json {

@@ -87,8 +87,8 @@ async fn list(cx: &Context, limit: u32, action: Option<String>) -> Result<(), Fa
 }
 
 fn row(r: &Value) -> Vec<String> {
-    let leaf = |k: &str| text(r, &format!("/leaf/{k}"));
-    vec![text(r, "/id"), time(r, "/at"), leaf("disposition"), leaf("reason"), leaf("verdict"), leaf("of/tool"), leaf("of/principal")]
+    let body = |k: &str| text(r, &format!("/leaf/body/{k}"));
+    vec![text(r, "/id"), time(r, "/at"), body("disposition"), body("reason"), body("verdict"), body("of/tool"), body("of/principal")]
 }
 
 async fn export(cx: &Context, output: Option<PathBuf>, action: Option<String>) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use tollgate_core::scope::Mode;
 use tollgate_core::spec::Transport;
 
 use super::deliver::{deliver, read};
-use super::people::answer;
+use super::people::{Said, answer};
 use super::table::Tally;
 use super::tracker::Tracker;
 use crate::client::Client;
@@ -82,14 +82,17 @@ async fn course(cx: &Context, what: &Demo, client: &Arc<Client>, tracker: &Track
     let deliveries = Arc::new(read(&what.example.join("data/deliveries.jsonl"))?);
     let count = deliveries.len() as u64;
     let bar = bar(cx, count);
-    let reports = folder.join("reports/pushes");
+    let reports = folder.join("reports");
 
     bar.set_message("delivering 255 webhooks");
     let first = deliver(client, &deliveries, &hook_secret, &bar).await?;
     bar.set_message("waiting for the last answers");
     settle(client).await?;
-    let said = answer(client, tracker).await?;
-    settle(client).await?;
+    let mut said = Said::default();
+    // An answer may bring the next question: another alert of the same kind that had waited for it.
+    while answer(client, tracker, &mut said).await? > 0 {
+        settle(client).await?;
+    }
     let (effects, files) = (tracker.effects(), count_files(&reports));
 
     bar.reset();
@@ -188,9 +191,13 @@ async fn count_runs(client: &Client) -> Result<(u64, u64), Failure> {
     }
 }
 
+/// Reports in all folders below.
 fn count_files(dir: &Path) -> u64 {
-    std::fs::read_dir(dir)
-        .map_or(0, |d| d.filter_map(Result::ok).filter(|e| e.path().extension().is_some_and(|x| x == "md")).count() as u64)
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    entries
+        .map(|e| e.path())
+        .map(|path| if path.is_dir() { count_files(&path) } else { u64::from(path.extension().is_some_and(|x| x == "md")) })
+        .sum()
 }
 
 fn next(cx: &Context, folder: &Path) {

@@ -44,6 +44,10 @@ impl Tally {
         if applied != happened {
             faults.push(format!("{applied} actions were applied, but {happened} effects happened"));
         }
+        let (verdicts, dispositions): (u64, u64) = (self.report.verdicts.values().sum(), self.report.dispositions.values().sum());
+        if verdicts != dispositions {
+            faults.push(format!("{dispositions} actions ended, {verdicts} were judged"));
+        }
         if self.rounds[1].stored > 0 {
             faults.push(format!("{} deliveries were stored a second time", self.rounds[1].stored));
         }
@@ -80,6 +84,8 @@ impl Tally {
         out.line(out.paint(1, "Runs"));
         line("events offered to operators", format!("{} ({} of them by the replay)", self.runs, self.replayed));
         line("with a plan", self.plans.to_string());
+        let actions: u64 = self.report.dispositions.values().sum();
+        line("actions", actions.to_string());
         out.line(out.paint(1, "Actions by verdict"));
         for (verdict, n) in &self.report.verdicts {
             line(verdict.as_str(), n.to_string());

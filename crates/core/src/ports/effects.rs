@@ -206,8 +206,8 @@ pub enum Authority {
 /// How an approval request ends without a yes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ApprovalEnd {
-    /// A person said no.
-    Denied,
+    /// A person said no, in this ledger entry: it stands for the key and fingerprint, and whoever meets it cites it.
+    Denied(EntryId),
     /// Nobody answered in time.
     Expired,
 }

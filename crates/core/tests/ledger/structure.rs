@@ -105,7 +105,7 @@ fn ends() {
     let cases = [
         ("two receipts", broken(|l, a| _ = l.push(a.receipt(Disposition::Failed, None, 1, Refs::default()), vec![]))),
         ("applied out of nothing", broken(|l, _| receipt(l, Disposition::Applied, Some(Verdict::Allow), Refs::default()))),
-        ("applied under no verdict", broken(|l, _| receipt(l, Disposition::Applied, None, refs(entry_id(0), entry_id(1))))),
+        ("applied under no verdict", broken(|l, _| receipt(l, Disposition::Applied, None, Refs::default()))),
         (
             "applied by another's call",
             broken(|l, _| {
@@ -254,4 +254,20 @@ fn numbers_that_would_not_read_back_travel_as_text() {
     let file = log.export(0, 1, &[]);
     assert!(file.contains(r#"{"text":"{\"weight\":100000000000000000}"}"#), "{file}");
     assert_eq!(check(&file).map(|r| (r.opened, r.recomputed)), Ok((3, 1)));
+}
+
+#[test]
+fn what_a_look_settled_has_the_verdict_of_its_intent() {
+    let mut log = Log::default();
+    let a = act(1, "github.add_label", Effect::Write, json!({"issue": 7}));
+    let intent = log.push(a.intent(1, vec![]), vec![]);
+    log.push(a.attempt(1, intent, AttemptResult::Ambiguous), vec![]);
+    let cited = Refs { intent: Some(intent), ..Refs::default() };
+    let mut verified = a.receipt(Disposition::Applied, None, 1, cited);
+    if let Body::Receipt(receipt) = &mut verified {
+        receipt.decision = None;
+    }
+    log.push(verified, vec![]);
+    let report = check(&log.export(0, 3, &[])).unwrap();
+    assert_eq!(report.verdicts.get(&Verdict::Allow), Some(&1));
 }

@@ -133,17 +133,17 @@ pub(crate) fn check_end(tx: &Tx<'_>, id: ApprovalId, expiry: bool) -> Result<()>
 /// Ends a request; a denial stands for its key and fingerprint until someone lifts it.
 pub(crate) fn end(tx: &mut Tx<'_>, c: &Dispose, a: &ActionRecord, id: ApprovalId, end: ApprovalEnd) -> Result<()> {
     let status = match end {
-        ApprovalEnd::Denied => "denied",
+        ApprovalEnd::Denied(_) => "denied",
         ApprovalEnd::Expired => "expired",
     };
     tx.run("UPDATE approvals SET status = ?2, answered_at = ?3 WHERE id = ?1", params![id.as_bytes(), status, c.at.as_micros()])?;
-    if let (ApprovalEnd::Denied, Some(claim)) = (end, &a.key) {
+    if let (ApprovalEnd::Denied(entry), Some(claim)) = (end, &a.key) {
         tx.run(
             "INSERT INTO denials (key, fingerprint, entry, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key, fingerprint) DO UPDATE SET entry = excluded.entry",
             params![
                 claim.key.0,
                 claim.fingerprint.0,
-                c.disposal.receipt.id.as_bytes(),
+                entry.as_bytes(),
                 c.scope.reseller_id.as_bytes(),
                 c.scope.tenant_id.as_bytes(),
                 c.scope.mode.as_int()

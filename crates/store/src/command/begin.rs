@@ -85,6 +85,11 @@ pub(crate) fn look_at_key(tx: &mut Tx<'_>, scope: Scope, action: ActionId, lease
     if matches!(look, KeyLook::Held { .. }) && a.state.on(Trigger::KeyHeld).is_some() {
         park_for_key(tx, scope, &a, &claim, lease)?;
     }
+    if matches!(look, KeyLook::Free | KeyLook::Mine)
+        && let Some(entry) = denial(tx, &claim)?
+    {
+        return Ok(KeyLook::Denied(entry));
+    }
     Ok(look)
 }
 

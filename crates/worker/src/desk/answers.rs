@@ -111,8 +111,9 @@ pub(super) async fn deny(desk: &Counter, actor: &Actor, answer: Answer) -> Resul
     };
     let entry = entry(deps, &record, &step)?;
     let mut ending = Ending::new(Disposition::Denied, "denied").detail(format!("denied by {by} for `{queue}`"));
+    let denial = ApprovalEnd::Denied(entry.id);
     ending = ending.approval(entry.id).entry(entry);
-    end(deps, &record, ending, approval.id, ApprovalEnd::Denied).await?;
+    end(deps, &record, ending, approval.id, denial).await?;
     desk.record(actor, record.id).await
 }
 

@@ -110,6 +110,8 @@ impl Engine {
         }
         match self.deps.effects.look_at_key(r.claimed.scope, r.record.id, r.claimed.lease).await? {
             KeyLook::Free | KeyLook::Mine => Ok(None),
+            // No person overrides a BLOCK, and none has to.
+            KeyLook::Denied(_) if decision.verdict == Verdict::Block => Ok(None),
             look => self.on_key(r, look, decision.clone()).await.map(Some),
         }
     }
@@ -123,6 +125,7 @@ impl Engine {
                     .decided(decision);
                 self.end(r, ending).await
             }
+            KeyLook::Denied(by) => self.end(r, Ending::new(Disposition::Denied, "denied_before").approval(by).decided(decision)).await,
             // Parked: whoever settles the key wakes it.
             KeyLook::Held { .. } => Ok(Outcome::Done(Vec::new())),
             KeyLook::Free | KeyLook::Mine => Ok(Outcome::Again),

@@ -119,6 +119,8 @@ fn verdict(ending: &Ending) -> Option<Verdict> {
     match ending.disposition {
         Disposition::Deduplicated => Some(Verdict::Dedup),
         Disposition::Refused => Some(Verdict::Block),
+        // A person was asked because policy said so, and nobody judged again.
+        Disposition::Denied | Disposition::Expired if ending.decision.is_none() => Some(Verdict::RequireApproval),
         _ => ending.decision.as_ref().map(|d| d.verdict).filter(|v| *v != Verdict::Block),
     }
 }

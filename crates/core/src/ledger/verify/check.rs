@@ -268,8 +268,10 @@ impl<'a> Verifier<'a> {
             Body::Receipt(b) => {
                 *report.dispositions.entry(b.disposition).or_default() += 1;
                 report.stubs += u64::from(b.stub);
-                if let Some(verdict) = b.verdict {
+                if let Some(verdict) = self.rules.verdict(b) {
                     *report.verdicts.entry(verdict).or_default() += 1;
+                }
+                if let Some(verdict) = b.verdict {
                     // Stricter than policy, or not policy's at all: it rests on effect keys and counters.
                     report.attested += u64::from(b.decision.as_ref().is_none_or(|d| d.verdict != verdict));
                 }

@@ -18,7 +18,7 @@ use crate::verdict::Verdict;
 /// What is remembered of an entry for those that refer to it.
 #[derive(Clone, Debug)]
 enum Seen {
-    Intent { action: ActionId, attempt: u32, generation: u32 },
+    Intent { action: ActionId, attempt: u32, generation: u32, verdict: Verdict },
     Attempt { action: ActionId, result: AttemptResult },
     Receipt { action: ActionId, disposition: Disposition, resolved: bool },
     Approval { action: ActionId, queue: String, step: ApprovalStep },
@@ -100,6 +100,15 @@ impl Rules {
     }
 
     /// An entry that is referred to. None when it may lie outside of what is shown.
+    /// The verdict of a receipt: its own, or that of the intent that it cites, where a look at the remote settled what was called before.
+    pub(super) fn verdict(&self, b: &Receipt) -> Option<Verdict> {
+        let cited = || match self.seen.get(&b.refs.intent?) {
+            Some(Seen::Intent { verdict, .. }) => Some(*verdict),
+            _ => None,
+        };
+        b.verdict.or_else(cited)
+    }
+
     fn find(&self, field: &'static str, id: EntryId) -> Result<Option<&Seen>, (&'static str, String)> {
         match self.seen.get(&id) {
             None if !self.partial => bad(field, format!("refers to {id}, which does not stand before it in the log")),
@@ -152,7 +161,7 @@ impl Rules {
             return bad("generation", format!("goes back from {} to {}", state.generation, b.generation));
         }
         (state.attempts, state.generation, state.open) = (b.attempt, b.generation, Some(id));
-        Ok(Seen::Intent { action, attempt: b.attempt, generation: b.generation })
+        Ok(Seen::Intent { action, attempt: b.attempt, generation: b.generation, verdict: b.decision.verdict })
     }
 
     /// Every queue that must approve has approved, by the entries that the intent cites.
@@ -195,7 +204,9 @@ impl Rules {
     fn fits_intent(&self, id: EntryId, of: ActionId, number: u32, gen_of_key: u32) -> Checked {
         match self.find("intent", id)? {
             None => Ok(()),
-            Some(Seen::Intent { action, attempt, generation }) if (*action, *attempt, *generation) == (of, number, gen_of_key) => Ok(()),
+            Some(Seen::Intent { action, attempt, generation, .. }) if (*action, *attempt, *generation) == (of, number, gen_of_key) => {
+                Ok(())
+            }
             Some(_) => bad("intent", format!("{id} is not the intent of attempt {number}, generation {gen_of_key}, of {of}")),
         }
     }
@@ -309,6 +320,8 @@ fn verdict_fits(b: &Receipt) -> Checked {
     let fits = match (b.disposition, b.verdict) {
         (D::Deduplicated, v) => v == Some(Verdict::Dedup),
         (D::Refused, v) => v == Some(Verdict::Block),
+        // What verified the effect judged nothing: the verdict stands in the intent, which is checked to be this action's.
+        (D::Applied, None) => b.decision.is_none() && b.refs.intent.is_some(),
         (D::Applied, v) => matches!(v, Some(Verdict::Allow | Verdict::RequireApproval)) && policy != Some(Verdict::Block),
         (_, v) => v != Some(Verdict::Dedup),
     };
