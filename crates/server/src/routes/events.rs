@@ -49,7 +49,9 @@ pub(crate) async fn post_event(
     match kind.as_deref() {
         Some("application/json" | "application/cloudevents+json") => {
             if parts.headers.contains_key("ce-specversion") {
-                return Err(ApiError::invalid("CloudEvents in binary mode are not taken: send one in structured mode"));
+                return Err(ApiError::invalid(
+                    "the binary mode of CloudEvents is not taken: send the event in structured mode, as `application/cloudevents+json`",
+                ));
             }
             let bytes = read_body(&parts.headers, body, app.options.max_body, app.options.body_timeout).await?;
             one(&app, caller.scope(), &bytes, key).await

@@ -44,7 +44,7 @@ pub fn spec() -> BundleSpec {
         |scheme: &str, secret: &str, event_type: &str| json!({"webhook": {"scheme": scheme, "secret": secret, "event_type": event_type}});
     BundleSpec {
         connectors: BTreeMap::from([
-            connector("notes", json!({"transport": {"files": {"root": "notes"}}, "test_config": {"root": "notes"}})),
+            connector("notes", json!({"transport": {"files": {"root": "notes"}}, "test_config": {"root": "test-notes"}})),
             connector("github", hook("github", "github_webhook", "${headers['x-github-event']}.${body.action}")),
             connector("pay", hook("standard_webhooks", "pay_webhook", "pay.${body.kind}")),
         ]),
@@ -70,7 +70,9 @@ pub fn spec() -> BundleSpec {
 
 /// The specs made into what runs. Notes lie below `root`.
 pub fn assemble(root: &Path) -> (Bundle, Arc<dyn PolicyEngine>) {
-    std::fs::create_dir_all(root.join("notes")).unwrap();
+    for folder in ["notes", "test-notes"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
     let spec = Arc::new(spec());
     let shown = |faults: Vec<String>| -> ! { panic!("the project of the tests does not compile: {faults:?}") };
     let connectors =

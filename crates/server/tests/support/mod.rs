@@ -1,5 +1,5 @@
 //! A whole house in one process: the real store in a folder of its own, the real vault, worker and desk, and the routes over them.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
 
 pub mod broken;
 pub mod bundle;
@@ -30,6 +30,7 @@ use tollgate_worker::{
 };
 
 pub use broken::Broken;
+pub use call::Answer;
 
 /// The tenant of the tests.
 pub fn scope(mode: Mode) -> Scope {
@@ -108,6 +109,8 @@ pub struct House {
     pub broken: Arc<Broken>,
     /// Live, `*`.
     pub key: String,
+    /// Test, `*`.
+    pub test_key: String,
     /// Keeps the folder.
     pub dir: tempfile::TempDir,
 }
@@ -129,11 +132,17 @@ impl House {
         let made = vault.load_tenant(scope(Mode::Live), None).unwrap().unwrap();
         store.put_tenant_key(scope(Mode::Live), made).await.unwrap();
         let (bundle, policy) = bundle::assemble(dir.path());
-        let bundles = Arc::new(OneBundle { bundle: bundle.clone(), policy, store: Arc::clone(&store), active: Mutex::default() });
+        let bundles = Arc::new(OneBundle {
+            bundle: bundle.clone(),
+            policy: Arc::clone(&policy),
+            store: Arc::clone(&store),
+            active: Mutex::default(),
+        });
         for mode in [Mode::Live, Mode::Test] {
             let id = DeploymentId::from_bytes(ids.uuid());
             let spec = serde_json::to_vec(&*bundle.spec).unwrap();
-            let artifacts = vec![(bundle.digest, "bundle".to_owned(), spec)];
+            let texts = tollgate_core::canon::canonical(policy.artifact()).unwrap();
+            let artifacts = vec![(bundle.digest, "bundle".to_owned(), spec), (policy.version(), "policies".to_owned(), texts)];
             store.deploy(scope(mode), Deploy { id, bundle: bundle.digest, artifacts, entries: vec![], at: ids.now() }).await.unwrap();
         }
         for mode in [Mode::Live, Mode::Test] {
@@ -182,16 +191,15 @@ impl House {
             health: Arc::new(Ready(service)),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
-        let mut it = Self { router: router(deps, options), desk, store, broken, key: String::new(), dir };
-        it.key = it.issue(Mode::Live, &["*"]).await;
+        let mut it = Self { router: router(deps, options), desk, store, broken, key: String::new(), test_key: String::new(), dir };
+        it.key = it.issue(Mode::Live).await;
+        it.test_key = it.issue(Mode::Test).await;
         it
     }
 
-    /// A new API key.
-    pub async fn issue(&self, mode: Mode, scopes: &[&str]) -> String {
+    async fn issue(&self, mode: Mode) -> String {
         let actor = Actor { scope: scope(mode), principal: Principal::System("test".to_owned()) };
-        let scopes = scopes.iter().map(|s| (*s).to_owned()).collect();
-        self.desk.issue_key(&actor, "ci".to_owned(), scopes).await.unwrap().text
+        self.desk.issue_key(&actor, "ci".to_owned(), vec!["*".to_owned()]).await.unwrap().text
     }
 
     /// Sets a live secret.
