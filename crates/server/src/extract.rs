@@ -13,6 +13,7 @@ use utoipa::{IntoParams, PartialSchema};
 use crate::body::{essence, read_body, unsupported};
 use crate::deps::App;
 use crate::error::{ApiError, Code};
+use crate::words::reworded;
 
 /// One segment of the path, as text.
 pub(crate) struct Segment(pub String);
@@ -139,8 +140,7 @@ fn from_bytes<T: DeserializeOwned + PartialSchema>(bytes: &[u8]) -> Result<T, Ap
     }
     serde_path_to_error::deserialize(value).map_err(|e| {
         let path = e.path().to_string();
-        let at = if path == "." { String::new() } else { format!("`{path}`: ") };
-        ApiError::invalid(format!("{at}{}", e.inner()))
+        ApiError::invalid(reworded(&e.inner().to_string(), Some(path.as_str()).filter(|p| *p != ".")))
     })
 }
 

@@ -13,6 +13,7 @@ mod layers;
 mod routes;
 mod serve;
 mod view;
+mod words;
 
 pub use deps::{Deps, Health, Options};
 pub use error::{ApiError, Code};

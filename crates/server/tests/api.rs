@@ -11,4 +11,6 @@ mod events;
 mod hooks;
 #[path = "api/service.rs"]
 mod service;
+#[path = "api/stream.rs"]
+mod stream;
 mod support;

@@ -8,6 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 
 use crate::error::{ApiError, Code};
+use crate::words::reworded;
 
 /// The fields of an envelope as they came.
 #[derive(Default, Debug)]
@@ -36,12 +37,16 @@ pub(crate) struct RawEnvelope {
 pub(crate) fn json_fault(e: &serde_json::Error, line: Option<usize>) -> ApiError {
     let text = e.to_string();
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    // Readers that fail at the first byte count none.
+    let column = e.column().max(1);
     let at = match line {
-        Some(n) => format!("line {n}, column {}", e.column()),
-        None => format!("line {}, column {}", e.line(), e.column()),
+        Some(n) => format!("line {n}, column {column}"),
+        None => format!("line {}, column {column}", e.line()),
     };
     if e.is_data() {
-        ApiError::invalid(format!("{what} ({at})"))
+        ApiError::invalid(format!("{} ({at})", reworded(what, None)))
+    } else if e.is_eof() && e.line() == 1 && e.column() == 0 {
+        ApiError::new(Code::InvalidJson, "the body is empty: send a JSON object")
     } else {
         ApiError::new(Code::InvalidJson, format!("the body is not well-formed JSON: {what} ({at})"))
     }

@@ -15,10 +15,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::auth::{Caller, perm};
 use crate::cursor::{Asked, List};
-use crate::deps::App;
+use crate::deps::{App, State};
 use crate::docs::{ChangeErrors, ListErrors, ReadErrors, WriteErrors};
 use crate::error::ApiError;
-use crate::extract::{Id, Json, Params, id, maybe_whole, whole, word};
+use crate::extract::{Id, Json, Params, id, maybe_whole, nearest, whole, word};
 use crate::intake::{KEY_KEPT, check_value};
 use crate::view::{ActionView, LiftedView};
 
@@ -170,6 +170,19 @@ impl ActionIn {
     }
 }
 
+/// A tool that is not there is refused here, with the name that was meant; the desk judges everything else.
+fn known_tool(app: &State, caller: &Caller<{ perm::ACTIONS_WRITE }>, name: &str) -> Result<(), ApiError> {
+    let Some(active) = app.deps.bundles.active(caller.scope()) else { return Ok(()) };
+    let spec = &active.bundle.spec;
+    if spec.resolve_tool(name).is_some() {
+        return Ok(());
+    }
+    let names = spec.tools.keys().chain(spec.bindings.keys()).map(String::as_str);
+    let hint =
+        nearest(name, names).map_or_else(|| "`GET /v1/connectors` lists what there is".to_owned(), |n| format!("did you mean `{n}`?"));
+    Err(ApiError::invalid(format!("`tool`: there is no tool or capability `{}`: {hint}", name.escape_debug())))
+}
+
 /// Take one action through the gate, and wait up to `wait_ms` for its disposition. Needs `actions:write`.
 ///
 /// 201 says that the action is stored, not that it was applied: read `state` and `disposition`.
@@ -183,6 +196,7 @@ pub(crate) async fn post_action(
     Json(body): Json<ActionIn>,
 ) -> Reply {
     body.check()?;
+    known_tool(&app, &caller, &body.tool)?;
     let dedupe = match idempotency_key(&headers)? {
         Some(key) => Some(Dedupe {
             route: "POST /v1/actions".to_owned(),

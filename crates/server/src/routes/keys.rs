@@ -44,7 +44,7 @@ pub(crate) async fn get_key(AxumState(app): AxumState<App>, caller: Caller<{ per
 #[serde(expecting = "an object")]
 pub(crate) struct KeyIn {
     /// The service account's name, as receipts will show it.
-    #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     name: String,
     /// What it may do: scopes such as `events:write`, or `*`. No more than the key that makes it.
     #[schema(min_items = 1, max_items = 32)]
@@ -55,8 +55,8 @@ impl KeyIn {
     fn check(&self, by: &KeyEntry) -> Result<(), ApiError> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
         let starts_well = self.name.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if self.name.len() > 100 || !starts_well || !self.name.bytes().all(plain) {
-            return Err(ApiError::invalid("`name` is 1 to 100 letters, digits, `_`, `.` and `-`, and starts with a letter or digit"));
+        if self.name.len() > 64 || !starts_well || !self.name.bytes().all(plain) {
+            return Err(ApiError::invalid("`name` is 1 to 64 letters, digits, `_`, `.` and `-`, and starts with a letter or digit"));
         }
         if self.scopes.is_empty() || self.scopes.len() > 32 {
             return Err(ApiError::invalid("`scopes` holds 1 to 32 scopes, such as `events:write`"));

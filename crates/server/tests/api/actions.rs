@@ -31,6 +31,7 @@ async fn each_bad_action_is_told_where_and_what() {
         r#"{"tool": "notes.write", "args": {}, "value": {"amount_minor": 5}}"#,
         r#"{"tool": "notes.write", "args": {}, "entity_key": "a\u0000b"}"#,
         r#"{"tool": "notes.wrote", "args": {}}"#,
+        r#"{"tool": "github.add_label", "args": {}}"#,
     ] {
         let call = house.call("POST", "/v1/actions").header("content-type", "application/json").body(body);
         said.push(format!("{body}\n  {}", call.go().await.error()));
@@ -45,9 +46,9 @@ async fn each_bad_action_is_told_where_and_what() {
     []
       400 invalid_parameter: the body is not a JSON object
     {}
-      400 invalid_parameter: missing field `tool`
+      400 invalid_parameter: `tool` is missing
     {"tool": 5}
-      400 invalid_parameter: `tool`: invalid type: integer `5`, expected a string
+      400 invalid_parameter: `tool`: a number was found instead of a string
     {"tool": ""}
       400 invalid_parameter: `tool` has 0 bytes: it has 1 to 200
     {"tol": "notes.write"}
@@ -63,13 +64,15 @@ async fn each_bad_action_is_told_where_and_what() {
     {"tool": "notes.write", "args": {}, "wait_ms": 1.5}
       400 invalid_parameter: `wait_ms`: `1.5` is not a whole number within 2^53 either side of zero
     {"tool": "notes.write", "args": {}, "value": {"amount_minor": "5", "unit": "EUR"}}
-      400 invalid_parameter: `value.amount_minor`: invalid type: string "5", expected a whole number
+      400 invalid_parameter: `value.amount_minor`: text was found instead of a whole number
     {"tool": "notes.write", "args": {}, "value": {"amount_minor": 5}}
-      400 invalid_parameter: `value`: missing field `unit`
+      400 invalid_parameter: `value.unit` is missing
     {"tool": "notes.write", "args": {}, "entity_key": "a\u0000b"}
       400 invalid_parameter: `entity_key` holds a control character
     {"tool": "notes.wrote", "args": {}}
-      400 invalid_parameter: there is no tool or capability `notes.wrote`
+      400 invalid_parameter: `tool`: there is no tool or capability `notes.wrote`: did you mean `notes.write`?
+    {"tool": "github.add_label", "args": {}}
+      400 invalid_parameter: `tool`: there is no tool or capability `github.add_label`: `GET /v1/connectors` lists what there is
     415 unsupported_media_type: the request has no content type: send `Content-Type: application/json`
     415 unsupported_media_type: the content type `text/json` is not taken here: send `application/json`
     "#);

@@ -48,22 +48,22 @@ async fn each_bad_body_is_told_where_and_what() {
         said.push(format!("{body}\n  {}", post(&house, body).await.error()));
     }
     insta::assert_snapshot!(said.join("\n"), @r#"
-      400 invalid_json: the body is not well-formed JSON: EOF while parsing a value (line 1, column 0)
+      400 invalid_json: the body is empty: send a JSON object
     {"source": "s",
       "event_type" "a.b"}
       400 invalid_json: the body is not well-formed JSON: expected `:` (line 2, column 16)
     {"source": "s"
       400 invalid_json: the body is not well-formed JSON: EOF while parsing an object (line 1, column 14)
     []
-      400 invalid_parameter: invalid type: sequence, expected an object with `source`, `event_type` and `payload` (line 1, column 0)
+      400 invalid_parameter: a list was found instead of an object with `source`, `event_type` and `payload` (line 1, column 1)
     "text"
-      400 invalid_parameter: invalid type: string "text", expected an object with `source`, `event_type` and `payload` (line 1, column 6)
+      400 invalid_parameter: text was found instead of an object with `source`, `event_type` and `payload` (line 1, column 6)
     {}
       400 invalid_parameter: `source` is missing: an event has `source`, `event_type` and `payload`
     {"source": "s", "event_type": "a.b"}
       400 invalid_parameter: `payload` is missing: an event has `source`, `event_type` and `payload`
     {"source": 7, "event_type": "a.b", "payload": {}}
-      400 invalid_parameter: invalid type: integer `7`, expected a string for `source` (line 1, column 12)
+      400 invalid_parameter: a number was found instead of a string for `source` (line 1, column 12)
     {"source": "", "event_type": "a.b", "payload": {}}
       400 invalid_parameter: `source` is empty: name the system that the event comes from
     {"source": "s", "event_type": "a..b", "payload": {}}
@@ -77,7 +77,7 @@ async fn each_bad_body_is_told_where_and_what() {
     {"source": "s", "event_type": "a.b", "payload": {}, "subjekt": "x"}
       400 invalid_parameter: the field `subjekt` is not known: did you mean `subject`?
     {"source": "s", "event_type": "a.b", "payload": {}, "subject": ["x"]}
-      400 invalid_parameter: invalid type: sequence, expected a string for `subject` (line 1, column 64)
+      400 invalid_parameter: a list was found instead of a string for `subject` (line 1, column 64)
     {"source": "s", "event_type": "a.b", "payload": {}, "subject": "a\nb"}
       400 invalid_parameter: `subject` holds a control character: it is plain text on one line
     {"source": "s", "event_type": "a.b", "payload": {}, "time": "yesterday"}
@@ -219,7 +219,7 @@ async fn a_batch_is_all_or_nothing_and_says_what_became_of_each_line() {
     400 invalid_parameter: line 3: `payload` is missing: an event has `source`, `event_type` and `payload`
     400 invalid_parameter: line 2: the field `paylod` is not known: did you mean `payload`?
     400 invalid_parameter: line 2: the number 1e+300 at `/payload/n` is beyond 2^53 and would change silently: send it as a string
-    400 invalid_parameter: invalid type: sequence, expected an object with `source`, `event_type` and `payload` (line 1, column 0)
+    400 invalid_parameter: a list was found instead of an object with `source`, `event_type` and `payload` (line 1, column 1)
     ");
     assert_eq!(house.call("GET", "/v1/events").go().await.json()["data"], json!([]), "a bad line refuses the whole batch");
     let first = batch(&format!("{}\n\n{}", line(1, "a"), line(2, "b"))).await;
