@@ -10,5 +10,5 @@ mod overlay;
 mod real;
 mod vfs;
 
-pub use methods::held_back;
+pub use methods::{held_back, lie};
 pub use vfs::{NAME, RegisterError, register, register_as_default};

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::ffi::{
     SQLITE_FCNTL_CHUNK_SIZE, SQLITE_FCNTL_MMAP_SIZE, SQLITE_FCNTL_SIZE_HINT, SQLITE_IOCAP_IMMUTABLE, SQLITE_IOCAP_POWERSAFE_OVERWRITE,
@@ -20,6 +20,7 @@ const PROMISES: c_int =
     SQLITE_IOCAP_POWERSAFE_OVERWRITE | SQLITE_IOCAP_SUBPAGE_READ | SQLITE_IOCAP_UNDELETABLE_WHEN_OPEN | SQLITE_IOCAP_IMMUTABLE;
 
 static HELD: AtomicU64 = AtomicU64::new(0);
+static LYING: AtomicBool = AtomicBool::new(false);
 
 /// Our handle; the real VFS's handle follows it in the same allocation.
 #[repr(C, align(8))]
@@ -119,6 +120,12 @@ pub fn held_back() -> u64 {
     HELD.load(Ordering::Relaxed)
 }
 
+/// From here on syncs do nothing and say that they did: a disk that lies. No database survives it, so whoever tests with this layer
+/// can show that their checks would notice.
+pub fn lie() {
+    LYING.store(true, Ordering::Relaxed);
+}
+
 /// Into the overlay; a part chosen by the dice reaches the disk as well, before its turn.
 fn hold(real: Real, overlay: &mut Overlay, at: u64, bytes: &[u8]) -> Result<(), c_int> {
     overlay.write(at, bytes, real.size()?);
@@ -135,6 +142,9 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, to: i64) -> c_int {
 
 unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
     let Some(overlay) = overlay(file) else { return call!(real(file), xSync, flags) };
+    if LYING.load(Ordering::Relaxed) {
+        return SQLITE_OK;
+    }
     let mut overlay = overlay.lock();
     let brought = bring(real(file), &overlay).and_then(|()| done(call!(real(file), xSync, flags)));
     if brought.is_ok() {

@@ -29,6 +29,9 @@ pub struct Crash {
     /// Through a file layer that loses what was not synced
     #[arg(long)]
     lossy: bool,
+    /// The layer ignores syncs as well, as a broken disk does: shows that the run would notice
+    #[arg(long, hide = true, requires = "lossy")]
+    lying: bool,
     /// Folder for the run's own folder; the system's temporary folder when left out
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -42,7 +45,7 @@ pub async fn crash(out: Output, c: Crash) -> Result<(), Failure> {
     if c.lossy && !cfg!(feature = "lossy") {
         return Err(Failure::new(Exit::Usage, WITHOUT_LOSSY));
     }
-    let setting = Setting { kills: c.kills, actions: c.actions, seed: c.seed, lossy: c.lossy };
+    let setting = Setting { kills: c.kills, actions: c.actions, seed: c.seed, lossy: c.lossy, lying: c.lying };
     let parent = c.dir.unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::Builder::new().prefix("tollgate-crash-").tempdir_in(parent)?;
     let bar = ProgressBar::new(c.kills);

@@ -20,6 +20,8 @@ pub struct Setup {
     pub dir: PathBuf,
     /// Where the upstream listens.
     pub upstream: SocketAddr,
+    /// The lossy layer ignores syncs, too.
+    pub lying: bool,
 }
 
 /// A process.
@@ -42,6 +44,9 @@ impl Setup {
         }
         if let Some(seed) = lossy_seed {
             command.args(["--lossy-seed", &seed.to_string()]);
+            if self.lying {
+                command.arg("--lying");
+            }
         }
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let stdout = process.stdout.take().ok_or_else(|| Failure::plain("the node's process has no output"))?;

@@ -33,6 +33,9 @@ pub struct CrashNode {
     /// Go through the file layer that loses unsynced writes, with this seed
     #[arg(long)]
     lossy_seed: Option<u64>,
+    /// That layer ignores syncs, too
+    #[arg(long, requires = "lossy_seed")]
+    lying: bool,
 }
 
 /// What it tells its parent, as one line of JSON.
@@ -62,7 +65,7 @@ pub fn options() -> Options {
 /// When the node does not open or recover: the parent says so and stops the run.
 pub async fn run(out: Output, c: CrashNode) -> Result<(), Failure> {
     if let Some(seed) = c.lossy_seed {
-        lossy(seed)?;
+        lossy(seed, c.lying)?;
     }
     let node = Node::open(&data(&c.dir), &c.dir, options()).await?;
     let assembled = assemble(Arc::new(bundle(c.upstream)), &c.dir).map_err(|f| Failure::plain(f.lines().join("\n")))?;
@@ -92,12 +95,15 @@ async fn parent_gone() {
 }
 
 #[cfg(feature = "lossy")]
-fn lossy(seed: u64) -> Result<(), Failure> {
+fn lossy(seed: u64, lying: bool) -> Result<(), Failure> {
+    if lying {
+        tollgate_lossy::lie();
+    }
     tollgate_lossy::register_as_default(seed).map_err(Failure::plain)
 }
 
 #[cfg(not(feature = "lossy"))]
-fn lossy(_: u64) -> Result<(), Failure> {
+fn lossy(_: u64, _: bool) -> Result<(), Failure> {
     Err(Failure::plain(super::WITHOUT_LOSSY))
 }
 

@@ -39,6 +39,8 @@ pub struct Setting {
     pub seed: u64,
     /// Under the file layer that loses unsynced writes.
     pub lossy: bool,
+    /// A layer that ignores syncs as well: the run must find that out.
+    pub lying: bool,
 }
 
 /// What happened, before it is judged.
@@ -77,7 +79,7 @@ pub async fn run(setting: Setting, dir: &Path, progress: &dyn Fn(u64)) -> Result
     let (target, target_seen) = watch::channel(None);
     let (released, released_seen) = watch::channel(0);
     let happened = Happened { acknowledged: Vec::new(), effects, kills: 0, while_recovering: 0, recoveries: Vec::new(), held_back: 0 };
-    let setup = Setup { dir: dir.to_owned(), upstream };
+    let setup = Setup { dir: dir.to_owned(), upstream, lying: setting.lying };
     let mut stage = Stage { setting, setup, starts: 0, key: None, target, released, happened };
     let senders = tokio::spawn(send::all(setting.actions, Orders { target: target_seen, released: released_seen }));
     for kill in 0..setting.kills {
@@ -117,7 +119,7 @@ impl Stage {
     async fn cycle(&mut self, kill: u64) -> Result<(), Failure> {
         let thrown = throw(self.setting.seed, "kill", kill);
         // The first start makes the store: what is not there cannot recover.
-        let early = kill > 0 && thrown % 5 == 0;
+        let early = kill > 0 && thrown.is_multiple_of(5);
         let (mut child, since) = self.start()?;
         if early {
             let soon = between(thrown >> 8, Duration::ZERO, BIRTH);
