@@ -1,7 +1,7 @@
 # The commands a person types; each does its own set-up. CARGO_TARGET_DIR is honoured.
 CARGO ?= cargo
 
-.PHONY: demo test check fmt
+.PHONY: demo test check fmt crash
 
 ## demo: the main job on real input - 255 recorded GitHub deliveries become governed, receipted actions, against a tracker that misbehaves
 demo:
