@@ -174,3 +174,53 @@ fn quantile(sorted: &[Duration], percent: usize) -> f64 {
     let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
     sorted.get(at).map_or(0.0, |d| (d.as_secs_f64() * 1000.0).round())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(file_layer: &'static str, broken: Vec<Broken>) -> Report {
+        Report {
+            file_layer,
+            seed: 1,
+            events_acknowledged: 5000,
+            events_sent_again: 120,
+            events_stored_unheard: 10,
+            kills: 101,
+            kills_while_recovering: 14,
+            recovery_p50_ms: 27.0,
+            recovery_p99_ms: 275.0,
+            writes_held_back: 900,
+            ledger_entries: 16_880,
+            verdicts_recomputed: 10_694,
+            grades: Vec::new(),
+            broken,
+        }
+    }
+
+    fn text(report: &Report) -> String {
+        report.lines().into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+    }
+
+    #[test]
+    fn people_read_what_was_tested_and_what_held() {
+        insta::assert_snapshot!(text(&report("lossy", Vec::new())), @r"
+        file layer: lossy
+        seed: 1
+        events acknowledged: 5000 (120 sent again, 10 of them stored before)
+        kills: 101 (14 while recovering)
+        recovery p50 / p99 ms: 27 / 275
+        ledger: 16880 entries, 10694 verdicts recomputed
+        writes held back: 900 while starting
+        laws: every one held
+        ");
+        let broken = vec![Broken { law: "strict_order", detail: String::new() }];
+        assert!(text(&report("plain", broken)).ends_with("laws: 1 broken\n"));
+    }
+
+    #[test]
+    fn quantiles_are_values_that_were_measured() {
+        let ms: Vec<_> = (1..=100).map(Duration::from_millis).collect();
+        assert_eq!((quantile(&ms, 50), quantile(&ms, 99), quantile(&[], 50)), (51.0, 100.0, 0.0));
+    }
+}
