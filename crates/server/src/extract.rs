@@ -112,7 +112,7 @@ impl<T: DeserializeOwned + PartialSchema + Default> FromRequest<App> for MaybeJs
         let (parts, body) = request.into_parts();
         let kind = essence(&parts.headers);
         let bytes = read_body(&parts.headers, body, app.options.max_body, app.options.body_timeout).await?;
-        if bytes.is_empty() {
+        if bytes.trim_ascii().is_empty() || bytes.trim_ascii() == b"null" {
             return Ok(Self(T::default()));
         }
         if !kind.as_deref().is_some_and(is_json) {
