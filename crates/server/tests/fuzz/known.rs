@@ -15,6 +15,8 @@ const KEPT: usize = 12;
 pub struct Known {
     ids: BTreeMap<String, BTreeSet<String>>,
     cursors: BTreeSet<String>,
+    /// Runs and approvals that wait for a person: what can be answered and cancelled at all.
+    waiting: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 impl Known {
@@ -41,6 +43,11 @@ impl Known {
                 {
                     self.cursors.insert(cursor.to_owned());
                 }
+                if map.get("state").is_some_and(|s| s == "waiting_approval") {
+                    for (field, prefix) in [("run_id", "run"), ("approval_id", "apr")] {
+                        self.waiting.entry(prefix).or_default().extend(map.get(field).and_then(Value::as_str).map(str::to_owned));
+                    }
+                }
                 map.values().for_each(|v| self.learn(v));
             }
             _ => {}
@@ -60,6 +67,12 @@ impl Known {
             ("/v1/plans", "pl"),
         ];
         let right = prefixes.iter().find(|(p, _)| path.starts_with(p)).map(|(_, prefix)| *prefix)?;
+        if ["/cancel", "/approve", "/deny"].iter().any(|end| path.ends_with(end))
+            && let Some(newest) = self.waiting.get(right).and_then(BTreeSet::last)
+            && rng.random_bool(0.5)
+        {
+            return Some(newest.clone());
+        }
         let prefix = if rng.random_bool(0.9) { right.to_owned() } else { self.ids.keys().choose(rng)?.clone() };
         self.ids.get(&prefix)?.iter().choose(rng).cloned()
     }

@@ -179,7 +179,8 @@ impl Values<'_> {
             (1 | 2, Some(name)) => drop(map.insert(name, self.any(2))),
             (3, Some(name)) => {
                 let value = map.remove(&name).unwrap();
-                map.insert(format!("{}x", &name[..name.len() - 1]), value);
+                let short: String = name.chars().skip(1).collect();
+                map.insert(format!("x{short}"), value);
             }
             (4, Some(name)) if map[&name].is_object() => self.spoil(map.get_mut(&name).unwrap()),
             (5, _) => *body = self.any(1),
