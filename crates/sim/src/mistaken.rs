@@ -47,7 +47,14 @@ impl Effects for Mistaken {
     }
     fn look_at_key(&self, scope: Scope, action: ActionId, lease: Lease) -> Out<'_, KeyLook> {
         // The row is the action's, whatever its run.
-        self.effects.look_at_key(scope, action, self.lease(RunId::from_bytes([0; 16]), Step::Action(action), lease))
+        let lease = self.lease(RunId::from_bytes([0; 16]), Step::Action(action), lease);
+        Box::pin(async move {
+            let out = self.effects.look_at_key(scope, action, lease).await?;
+            if matches!(out, KeyLook::Held { .. }) {
+                self.leave_lane(action);
+            }
+            Ok(out)
+        })
     }
     fn begin(&self, mut c: BeginAttempt) -> Out<'_, Begun> {
         c.lease = self.lease(c.run, Step::Action(c.action), c.lease);
@@ -56,10 +63,14 @@ impl Effects for Mistaken {
                 self.memory.lock().unwritten.insert(c.action, c);
                 return Ok(Begun::Intent);
             }
-            if self.own_lanes() {
-                self.take_lane(c.action).await;
+            let action = c.action;
+            let taken = self.take_lane(action).await?;
+            let out = self.effects.begin(c).await;
+            // Nothing holds a lane that is refused or waits for a key, and a zombie takes none.
+            if matches!(out, Ok(Begun::Key(KeyLook::Held { .. }))) || (taken && !matches!(out, Ok(Begun::Intent))) {
+                self.leave_lane(action);
             }
-            self.effects.begin(c).await
+            out
         })
     }
     fn defer(&self, mut c: Defer) -> Out<'_, ()> {

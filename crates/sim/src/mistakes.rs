@@ -12,6 +12,11 @@ use tollgate_core::ports::{
 };
 use tollgate_testkit::{Fates, SimClock, SkewedClock};
 
+/// Between two looks at a lane that is not free.
+const LANE_WAIT: Duration = Duration::from_secs(5);
+/// A lease and a little.
+const LANE_WAITS: u32 = 13;
+
 /// What is done wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mistake {
@@ -32,6 +37,13 @@ pub enum Mistake {
     /// No mistake: lanes as in the last, kept outside the store, but passed on after the commit. What proves that the last is found for
     /// its order and not for its make.
     LaneReleasedInTime,
+}
+
+impl Mistake {
+    /// Whether lanes are kept outside the store.
+    pub(crate) const fn own_lanes(self) -> bool {
+        matches!(self, Self::LaneReleasedEarly | Self::LaneReleasedInTime)
+    }
 }
 
 pub(crate) type Out<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -71,7 +83,7 @@ impl Mistaken {
     }
 
     pub(crate) const fn own_lanes(&self) -> bool {
-        matches!(self.mistake, Mistake::LaneReleasedEarly | Mistake::LaneReleasedInTime)
+        self.mistake.own_lanes()
     }
 
     /// How long the lease is by the store's clock, if it ends by the worker's.
@@ -119,12 +131,22 @@ impl Mistaken {
         self.memory.lock().lane_of.get(&action).copied()
     }
 
-    /// Waits in the worker until the lane is free, and takes it.
-    pub(crate) async fn take_lane(&self, action: ActionId) {
-        let Some(lane) = self.lane_of(action) else { return };
-        while *self.memory.lock().lanes.entry(lane).or_insert(action) != action {
-            self.fates.wait(Duration::from_secs(1)).await;
+    /// Waits in the worker until the lane is free, and takes it; answers whether it was not this action's already. Gives up when its
+    /// lease must have lapsed, so that another may try.
+    pub(crate) async fn take_lane(&self, action: ActionId) -> Result<bool, StoreError> {
+        let Some(lane) = self.lane_of(action) else { return Ok(false) };
+        for _ in 0..LANE_WAITS {
+            let holder = self.memory.lock().lanes.get(&lane).copied();
+            match holder {
+                Some(by) if by == action => return Ok(false),
+                Some(_) => self.fates.wait(LANE_WAIT).await,
+                None => {
+                    self.memory.lock().lanes.insert(lane, action);
+                    return Ok(true);
+                }
+            }
         }
+        Err(StoreError::Unavailable("the lane is not free".to_owned()))
     }
 
     pub(crate) fn leave_lane(&self, action: ActionId) {

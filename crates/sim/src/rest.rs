@@ -39,6 +39,7 @@ impl History {
         self.h.fates.set_odds(Odds::CALM);
         self.h.policy.set(Verdict::Allow);
         self.workers.iter().for_each(|w| w.clock.set_ahead(0));
+        self.hand_over().await?;
         self.come_to_rest().await?;
         self.tasks.wake_all();
         self.work();
@@ -47,6 +48,16 @@ impl History {
         self.work();
         self.come_to_rest().await?;
         self.probe().await
+    }
+
+    /// All leases lapse and one worker takes what was held; the zombies wake among its work.
+    async fn hand_over(&mut self) -> Result<(), HouseError> {
+        self.pass(LAPSE);
+        self.h.watch.reap().await?;
+        self.claim(0, 64).await?;
+        self.tasks.wake_all();
+        self.work();
+        Ok(())
     }
 
     fn work(&mut self) {
