@@ -37,10 +37,20 @@ impl House {
 
     /// The desk.
     pub fn desk(&self) -> Counter {
+        self.desk_over(self.deps())
+    }
+
+    /// As [`Self::deps`], over the store as workers see it: the fates decide at every await.
+    pub fn interrupted(&self) -> Deps {
+        Deps { effects: Arc::clone(&self.effects) as Arc<dyn Effects>, ..self.deps() }
+    }
+
+    /// A desk that works with these.
+    pub fn desk_over(&self, deps: Deps) -> Counter {
         let key = SigningKey::from_bytes(&[7; 32]);
         let signer = Signer::new(key, Arc::clone(&self.store) as _, Arc::new(NoKeeper), vec![scope()], self.ids.clone());
         Counter::new(CounterDeps {
-            engine: self.deps(),
+            engine: deps,
             events: Arc::clone(&self.store) as _,
             lists: Arc::clone(&self.store) as _,
             ledger: Arc::clone(&self.store) as _,
