@@ -30,11 +30,6 @@ pub(crate) fn digest(row: &Row<'_>, name: &str) -> Result<Digest> {
     col::<[u8; 32]>(row, name).map(Digest)
 }
 
-/// A digest, or nothing.
-pub(crate) fn opt_digest(row: &Row<'_>, name: &str) -> Result<Option<Digest>> {
-    Ok(col::<Option<[u8; 32]>>(row, name)?.map(Digest))
-}
-
 /// An instant.
 pub(crate) fn instant(row: &Row<'_>, name: &str) -> Result<Timestamp> {
     col::<i64>(row, name).map(Timestamp::from_micros)

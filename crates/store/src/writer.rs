@@ -140,7 +140,7 @@ impl Loop {
 
     /// One transaction. An error means that nothing of it is stored.
     fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-        self.conn.execute_batch("BEGIN IMMEDIATE").map_err(|e| from_sqlite(&e))?;
+        self.plain("BEGIN IMMEDIATE")?;
         let saved = self.heads.clone();
         let outcome = self.run_all(jobs);
         match outcome {
@@ -161,6 +161,11 @@ impl Loop {
         }
     }
 
+    /// A statement without values or rows, prepared once.
+    fn plain(&self, sql: &str) -> Result<()> {
+        self.conn.prepare_cached(sql).and_then(|mut s| s.execute([])).map(|_| ()).map_err(|e| from_sqlite(&e))
+    }
+
     fn run_all(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Committed> {
         let mut tx = Tx::new(&self.conn, &mut self.heads, self.clock.now());
         for job in jobs {
@@ -170,7 +175,7 @@ impl Loop {
             }
         }
         let news = tx.finish()?;
-        self.conn.execute_batch("COMMIT").map_err(|e| from_sqlite(&e))?;
+        self.plain("COMMIT")?;
         Ok(news)
     }
 }

@@ -3,19 +3,19 @@
 use rusqlite::{OptionalExtension, params};
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::id::{ActionId, ApprovalId, RunId};
-use tollgate_core::ports::{ActionRecord, Answered, ApprovalEnd, Approve, AskApproval, Dispose, NewEntry, Step, StoreError};
+use tollgate_core::ports::{Answered, ApprovalEnd, Approve, AskApproval, Dispose, NewEntry, Step, StoreError};
 use tollgate_core::scope::Scope;
 
 use crate::command::begin::{is_strict, park};
 use crate::command::{dispatch, lanes};
 use crate::error::{OrStore, Result};
-use crate::query::actions::load_action;
+use crate::query::heads::{ActionHead, load_head};
 use crate::tx::Tx;
 
 /// Asks people, and parks the action: nothing holds a lane or a lease while they think.
 pub(crate) fn ask(tx: &mut Tx<'_>, c: &AskApproval) -> Result<()> {
     dispatch::check(tx, c.run, Step::Action(c.action), c.lease)?;
-    let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+    let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
     if a.state.on(Trigger::ApprovalAsked).is_none() || a.open.is_some() {
         return Err(StoreError::Conflict(format!("an action that is {} cannot ask for approval", a.state)));
     }
@@ -131,7 +131,7 @@ pub(crate) fn check_end(tx: &Tx<'_>, id: ApprovalId, expiry: bool) -> Result<()>
 }
 
 /// Ends a request; a denial stands for its key and fingerprint until someone lifts it.
-pub(crate) fn end(tx: &mut Tx<'_>, c: &Dispose, a: &ActionRecord, id: ApprovalId, end: ApprovalEnd) -> Result<()> {
+pub(crate) fn end(tx: &mut Tx<'_>, c: &Dispose, a: &ActionHead, id: ApprovalId, end: ApprovalEnd) -> Result<()> {
     let status = match end {
         ApprovalEnd::Denied(_) => "denied",
         ApprovalEnd::Expired => "expired",
@@ -155,7 +155,7 @@ pub(crate) fn end(tx: &mut Tx<'_>, c: &Dispose, a: &ActionRecord, id: ApprovalId
 
 /// Lifts a denial: whoever proposes the same again is asked again.
 pub(crate) fn lift(tx: &mut Tx<'_>, scope: Scope, action: ActionId, entry: &NewEntry) -> Result<bool> {
-    let a = load_action(tx.connection(), scope, action)?.ok_or(StoreError::NotFound)?;
+    let a = load_head(tx.connection(), scope, action)?.ok_or(StoreError::NotFound)?;
     let Some(claim) = &a.key else { return Ok(false) };
     let n = tx.run("DELETE FROM denials WHERE key = ?1 AND fingerprint = ?2", params![claim.key.0, claim.fingerprint.0])?;
     if n == 1 {

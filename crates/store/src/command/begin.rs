@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::gate::KeyLook;
 use tollgate_core::id::{ActionId, EntryId};
-use tollgate_core::ports::{ActionRecord, BeginAttempt, Begun, KeyClaim, Lease, Step, StoreError};
+use tollgate_core::ports::{BeginAttempt, Begun, KeyClaim, Lease, Step, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
@@ -13,14 +13,14 @@ use crate::command::ingest::check_rev;
 use crate::command::runs::{load_run, set_state};
 use crate::command::{dispatch, keys, lanes};
 use crate::error::{OrStore, Result};
-use crate::query::actions::load_action;
+use crate::query::heads::{ActionHead, load_head};
 use crate::tx::Tx;
 
 /// Steps 6 to 8 of the gate, in one transaction: key, lane, approval, cancellation, then the intent.
 pub(crate) fn begin(tx: &mut Tx<'_>, c: &BeginAttempt) -> Result<Begun> {
     dispatch::check(tx, c.run, Step::Action(c.action), c.lease)?;
     check_rev(tx, c.rev)?;
-    let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+    let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
     if a.state.on(Trigger::Began).is_none() || a.open.is_some() {
         return Err(StoreError::Conflict(format!("an action that is {} cannot be called", a.state)));
     }
@@ -58,7 +58,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>, c: &BeginAttempt) -> Result<Begun> {
 }
 
 /// Looks at the key; an action whose key another holds is parked and gives its ticket back.
-fn key_look(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionRecord, claim: &KeyClaim) -> Result<KeyLook> {
+fn key_look(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionHead, claim: &KeyClaim) -> Result<KeyLook> {
     let look = keys::look(tx, c.action, claim)?;
     if matches!(look, KeyLook::Held { .. }) {
         park_for_key(tx, c.scope, a, claim, c.lease)?;
@@ -66,7 +66,7 @@ fn key_look(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionRecord, claim: &KeyClai
     Ok(look)
 }
 
-fn park_for_key(tx: &mut Tx<'_>, scope: Scope, a: &ActionRecord, claim: &KeyClaim, lease: Lease) -> Result<()> {
+fn park_for_key(tx: &mut Tx<'_>, scope: Scope, a: &ActionHead, claim: &KeyClaim, lease: Lease) -> Result<()> {
     park(tx, a.id, a.state, Trigger::KeyHeld, lease)?;
     keys::wait(tx, &claim.key, a.id, a.run)?;
     dispatch::release(tx, a.run, Step::Action(a.id))?;
@@ -78,7 +78,7 @@ fn park_for_key(tx: &mut Tx<'_>, scope: Scope, a: &ActionRecord, claim: &KeyClai
 
 /// Looks at the key for the gate's second step, and parks the action when another holds it.
 pub(crate) fn look_at_key(tx: &mut Tx<'_>, scope: Scope, action: ActionId, lease: Lease) -> Result<KeyLook> {
-    let a = load_action(tx.connection(), scope, action)?.ok_or(StoreError::NotFound)?;
+    let a = load_head(tx.connection(), scope, action)?.ok_or(StoreError::NotFound)?;
     dispatch::check(tx, a.run, Step::Action(action), lease)?;
     let Some(claim) = a.key else { return Ok(KeyLook::Free) };
     let look = keys::look(tx, action, &claim)?;
@@ -121,7 +121,7 @@ fn approved(tx: &Tx<'_>, approval: tollgate_core::id::ApprovalId, action: Action
         .or_store()
 }
 
-fn write_intent(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionRecord) -> Result<()> {
+fn write_intent(tx: &mut Tx<'_>, c: &BeginAttempt, a: &ActionHead) -> Result<()> {
     if let Some(claim) = &a.key
         && keys::read(tx, &claim.key)?.is_none()
     {

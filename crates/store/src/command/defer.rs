@@ -3,19 +3,19 @@
 use rusqlite::params;
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::attempt::AttemptResult;
-use tollgate_core::ports::{ActionRecord, CloseAttempt, Defer, Step, StoreError};
+use tollgate_core::ports::{CloseAttempt, Defer, Step, StoreError};
 use tollgate_core::time::Timestamp;
 
 use crate::command::dispatch;
 use crate::command::runs::set_state;
 use crate::error::Result;
-use crate::query::actions::load_action;
+use crate::query::heads::{ActionHead, load_head};
 use crate::tx::Tx;
 
 /// Closes what ended and waits.
 pub(crate) fn defer(tx: &mut Tx<'_>, c: &Defer) -> Result<()> {
     dispatch::check(tx, c.run, Step::Action(c.action), c.lease)?;
-    let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+    let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
     let trigger = if c.state == ActionState::Backoff { Trigger::Deferred } else { Trigger::Doubted };
     if a.state.on(trigger) != Some(c.state) {
         return Err(StoreError::Conflict(format!("an action that is {} cannot become {}", a.state, c.state)));
@@ -43,7 +43,7 @@ pub(crate) fn defer(tx: &mut Tx<'_>, c: &Defer) -> Result<()> {
 
 /// The deadline of a doubt that this attempt began, and the end of the wait for it, by the store's clock: the worker's may be minutes off,
 /// and a remote that is asked too early has not applied yet what it will.
-fn by_this_clock(a: &ActionRecord, c: &Defer) -> (Timestamp, Timestamp) {
+fn by_this_clock(a: &ActionHead, c: &Defer) -> (Timestamp, Timestamp) {
     let theirs = c.attempts.doubt_deadline;
     match (&c.close, a.deadline_at) {
         (Some(close), Some(ours)) if close.result == AttemptResult::Ambiguous => {
@@ -55,7 +55,7 @@ fn by_this_clock(a: &ActionRecord, c: &Defer) -> (Timestamp, Timestamp) {
 }
 
 /// Exactly one result closes each intent: none without an open one, none twice.
-pub(crate) fn check_close(a: &ActionRecord, close: Option<&CloseAttempt>) -> Result<()> {
+pub(crate) fn check_close(a: &ActionHead, close: Option<&CloseAttempt>) -> Result<()> {
     match (&a.open, close) {
         (Some(open), Some(close)) if open.attempt == close.attempt => Ok(()),
         (None, None) => Ok(()),
@@ -65,7 +65,7 @@ pub(crate) fn check_close(a: &ActionRecord, close: Option<&CloseAttempt>) -> Res
 }
 
 /// Writes the result of an attempt.
-pub(crate) fn close_attempt(tx: &mut Tx<'_>, a: &ActionRecord, close: &CloseAttempt) -> Result<()> {
+pub(crate) fn close_attempt(tx: &mut Tx<'_>, a: &ActionHead, close: &CloseAttempt) -> Result<()> {
     tx.append(a.scope, &close.entry)?;
     tx.run("UPDATE actions SET last_end = ?2, open_session = NULL WHERE id = ?1", params![a.id.as_bytes(), close.entry.id.as_bytes()])?;
     Ok(())

@@ -4,7 +4,7 @@ use rusqlite::params;
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::attempt::AttemptResult;
 use tollgate_core::ledger::Disposition;
-use tollgate_core::ports::{ActionRecord, ApprovalEnd, Authority, Dispose, Disposed, KeyChange, Step, StoreError};
+use tollgate_core::ports::{ApprovalEnd, Authority, Dispose, Disposed, KeyChange, Step, StoreError};
 use tollgate_core::spec::OnUnknown;
 use tollgate_core::time::Timestamp;
 
@@ -13,12 +13,12 @@ use crate::command::keys::Generation;
 use crate::command::runs::{advance_run, set_state};
 use crate::command::{approval, dispatch, keys, lanes};
 use crate::error::Result;
-use crate::query::actions::load_action;
+use crate::query::heads::{ActionHead, load_head};
 use crate::tx::Tx;
 
 /// Disposes an action, once.
 pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
-    let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+    let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
     let unknown = c.disposal.disposition == Disposition::Unknown;
     let trigger = if unknown { Trigger::DisposedUnknown } else { Trigger::Disposed };
     check_authority(tx, c, &a)?;
@@ -56,14 +56,14 @@ pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
 }
 
 /// A definite rejection spends the generation: a remote may keep it under its key. What was not sent does not.
-fn generation(a: &ActionRecord, c: &Dispose) -> Generation {
+fn generation(a: &ActionHead, c: &Dispose) -> Generation {
     match &c.close {
         Some(close) if close.result == AttemptResult::Rejected => Generation { next: a.generation + 1, began: Timestamp::default() },
         _ => Generation { next: a.generation, began: a.attempts.generation_began },
     }
 }
 
-fn check_authority(tx: &Tx<'_>, c: &Dispose, a: &ActionRecord) -> Result<()> {
+fn check_authority(tx: &Tx<'_>, c: &Dispose, a: &ActionHead) -> Result<()> {
     match c.authority {
         Authority::Lease(lease) => dispatch::check(tx, c.run, Step::Action(c.action), lease),
         Authority::Parked(state) if a.state == state && !state.may_have_effect() => Ok(()),

@@ -11,12 +11,12 @@ use crate::command::keys::Generation;
 use crate::command::runs::{advance_run, load_run, set_state};
 use crate::command::{keys, lanes};
 use crate::error::{OrStore, Result};
-use crate::query::actions::load_action;
+use crate::query::heads::load_head;
 use crate::tx::Tx;
 
 /// Resolves an `unknown`, once.
 pub(crate) fn resolve(tx: &mut Tx<'_>, c: &Resolve) -> Result<Disposed> {
-    let a = load_action(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+    let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
     if a.state != ActionState::Unknown {
         return Err(StoreError::Conflict(format!("the action is {}, not unknown", a.state)));
     }

@@ -1,19 +1,26 @@
 //! Actions with all that deciding their next step needs.
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tollgate_core::action::ActionState;
 use tollgate_core::attempt::Attempts;
-use tollgate_core::id::{ActionId, ApprovalId, EntryId, EventId, PlanId, RunId, SessionId};
+use tollgate_core::hash::Digest;
+use tollgate_core::id::{ActionId, ApprovalId, EntryId, EventId, PlanId, ResellerId, RunId, SessionId, TenantId};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{ActionRecord, KeyClaim, OpenAttempt};
-use tollgate_core::scope::Scope;
+use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::spec::Effect;
+use tollgate_core::time::Timestamp;
 
-use crate::codec::{col, count, digest, id16, instant, opt_digest, opt16, read_principal, scope};
+use crate::codec::read_principal;
 use crate::error::{OrStore, Result, damaged};
 
 /// The columns that [`read_action`] needs. A key that is free again hands its generation to whoever comes next.
-pub(crate) const ACTION: &str = "SELECT a.*, r.event_id, r.bundle, r.principal, r.actions, e.subject, k.generation AS key_generation, k.began AS key_began \
+pub(crate) const ACTION: &str = "SELECT a.id, a.reseller_id, a.tenant_id, a.mode, a.run_id, a.attempts, a.last_intent, a.open_session, a.key, \
+     a.fingerprint, a.disposition, k.generation AS key_generation, k.began AS key_began, a.generation, a.generation_began, r.event_id, \
+     e.subject, r.bundle, r.principal, a.seq, r.actions, a.proposal, a.tool_digest, a.effect, a.salt, a.lane, a.state, a.reason, a.detail, \
+     a.receipt, a.output, a.in_doubt, a.doubt_deadline, a.verify_failures, a.deadline_at, a.rendered, a.last_end, a.approval, \
+     a.created_at, a.updated_at, a.n \
      FROM actions a JOIN runs r ON r.id = a.run_id LEFT JOIN events e ON e.id = r.event_id LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3";
 
 /// One action of this tenant and mode.
@@ -26,66 +33,113 @@ pub(crate) fn load_action(conn: &Connection, scope: Scope, id: ActionId) -> Resu
     found.transpose()
 }
 
-/// Reads a row of an action with its run's and event's columns.
-pub(crate) fn read_action(r: &Row<'_>) -> Result<ActionRecord> {
-    let run = RunId::from_bytes(id16(r, "run_id")?);
-    let attempts = count(r, "attempts")?;
-    let last_intent = opt16(r, "last_intent")?.map(EntryId::from_bytes);
-    let open = match (opt16(r, "open_session")?, last_intent) {
+/// The columns of a row in the order of the statement: by place, since looking forty names up costs more than the query.
+struct Columns<'r, 's> {
+    row: &'r Row<'s>,
+    at: usize,
+}
+
+impl Columns<'_, '_> {
+    /// The next column, which must be this one.
+    fn next<T: FromSql>(&mut self, name: &'static str) -> Result<T> {
+        debug_assert_eq!(self.row.as_ref().column_name(self.at).ok(), Some(name), "the statement's columns are read in their order");
+        self.at += 1;
+        self.row.get(self.at - 1).or_store()
+    }
+
+    fn id(&mut self, name: &'static str) -> Result<[u8; 16]> {
+        self.next(name)
+    }
+
+    fn opt_id(&mut self, name: &'static str) -> Result<Option<[u8; 16]>> {
+        self.next(name)
+    }
+
+    fn opt_digest(&mut self, name: &'static str) -> Result<Option<Digest>> {
+        Ok(self.next::<Option<[u8; 32]>>(name)?.map(Digest))
+    }
+
+    fn instant(&mut self, name: &'static str) -> Result<Timestamp> {
+        self.next(name).map(Timestamp::from_micros)
+    }
+
+    fn count(&mut self, name: &'static str) -> Result<u32> {
+        u32::try_from(self.next::<i64>(name)?).map_err(|_| damaged(name))
+    }
+
+    fn scope(&mut self) -> Result<Scope> {
+        Ok(Scope {
+            reseller_id: ResellerId::from_bytes(self.id("reseller_id")?),
+            tenant_id: TenantId::from_bytes(self.id("tenant_id")?),
+            mode: Mode::from_int(self.next("mode")?).ok_or_else(|| damaged("a mode"))?,
+        })
+    }
+}
+
+/// Reads a row of [`ACTION`].
+pub(crate) fn read_action(row: &Row<'_>) -> Result<ActionRecord> {
+    let mut c = Columns { row, at: 0 };
+    let id = ActionId::from_bytes(c.id("id")?);
+    let scope = c.scope()?;
+    let run = RunId::from_bytes(c.id("run_id")?);
+    let attempts = c.count("attempts")?;
+    let last_intent = c.opt_id("last_intent")?.map(EntryId::from_bytes);
+    let open = match (c.opt_id("open_session")?, last_intent) {
         (Some(session), Some(intent)) => Some(OpenAttempt { attempt: attempts, intent, session: SessionId::from_bytes(session) }),
         (Some(_), None) => return Err(damaged("an open attempt")),
         _ => None,
     };
-    let key = match (opt_digest(r, "key")?, opt_digest(r, "fingerprint")?) {
+    let key = match (c.opt_digest("key")?, c.opt_digest("fingerprint")?) {
         (Some(key), Some(fingerprint)) => Some(KeyClaim { key, fingerprint }),
         (None, None) => None,
         _ => return Err(damaged("an action's key")),
     };
-    let disposition: Option<String> = col(r, "disposition")?;
+    let disposition: Option<String> = c.next("disposition")?;
     // Before its first attempt an action has no generation of its own.
-    let inherited = if attempts == 0 { col::<Option<u32>>(r, "key_generation")? } else { None };
+    let inherited = (c.next::<Option<u32>>("key_generation")?, c.next::<Option<i64>>("key_began")?);
+    let own = (c.count("generation")?, c.instant("generation_began")?);
     let (generation, generation_began) = match inherited {
-        Some(generation) => (generation, instant(r, "key_began")?),
-        None => (count(r, "generation")?, instant(r, "generation_began")?),
+        (Some(generation), Some(began)) if attempts == 0 => (generation, Timestamp::from_micros(began)),
+        _ => own,
     };
     Ok(ActionRecord {
-        id: ActionId::from_bytes(id16(r, "id")?),
-        scope: scope(r)?,
+        id,
+        scope,
         run,
         plan: PlanId::from_bytes(*run.as_bytes()),
-        event: opt16(r, "event_id")?.map(EventId::from_bytes),
-        subject: col(r, "subject")?,
-        bundle: digest(r, "bundle")?,
-        principal: read_principal(&col::<String>(r, "principal")?)?,
-        seq: count(r, "seq")?,
-        plan_len: count(r, "actions")?,
-        proposal: serde_json::from_slice(&col::<Vec<u8>>(r, "proposal")?).map_err(|_| damaged("an action's proposal"))?,
-        tool_digest: opt_digest(r, "tool_digest")?,
-        effect: if col::<bool>(r, "effect")? { Effect::Write } else { Effect::Read },
-        salt: col(r, "salt")?,
-        lane: opt_digest(r, "lane")?,
+        event: c.opt_id("event_id")?.map(EventId::from_bytes),
+        subject: c.next("subject")?,
+        bundle: Digest(c.next("bundle")?),
+        principal: read_principal(&c.next::<String>("principal")?)?,
+        seq: c.count("seq")?,
+        plan_len: c.count("actions")?,
+        proposal: serde_json::from_slice(&c.next::<Vec<u8>>("proposal")?).map_err(|_| damaged("an action's proposal"))?,
+        tool_digest: c.opt_digest("tool_digest")?,
+        effect: if c.next("effect")? { Effect::Write } else { Effect::Read },
+        salt: c.next("salt")?,
+        lane: c.opt_digest("lane")?,
         key,
-        state: ActionState::from_int(col(r, "state")?).ok_or_else(|| damaged("an action's state"))?,
+        state: ActionState::from_int(c.next("state")?).ok_or_else(|| damaged("an action's state"))?,
         disposition: disposition.as_deref().map(|d| Disposition::parse(d).ok_or_else(|| damaged("a disposition"))).transpose()?,
-        reason: col(r, "reason")?,
-        detail: col(r, "detail")?,
-        receipt: opt16(r, "receipt")?.map(EntryId::from_bytes),
-        output: col(r, "output")?,
+        reason: c.next("reason")?,
+        detail: c.next("detail")?,
+        receipt: c.opt_id("receipt")?.map(EntryId::from_bytes),
+        output: c.next("output")?,
         attempts: Attempts {
             count: attempts,
-            in_doubt: col(r, "in_doubt")?,
+            in_doubt: c.next("in_doubt")?,
             generation_began,
-            doubt_deadline: instant(r, "doubt_deadline")?,
-            verify_failures: count(r, "verify_failures")?,
+            doubt_deadline: c.instant("doubt_deadline")?,
+            verify_failures: c.count("verify_failures")?,
         },
-        deadline_at: col::<Option<i64>>(r, "deadline_at")?.map(tollgate_core::time::Timestamp::from_micros),
+        deadline_at: c.next::<Option<i64>>("deadline_at")?.map(Timestamp::from_micros),
         generation,
-        rendered: col(r, "rendered")?,
+        rendered: c.next("rendered")?,
         last_intent,
-        last_end: opt16(r, "last_end")?.map(EntryId::from_bytes),
+        last_end: c.opt_id("last_end")?.map(EntryId::from_bytes),
         open,
-        approval: opt16(r, "approval")?.map(ApprovalId::from_bytes),
-        created_at: instant(r, "created_at")?,
-        updated_at: instant(r, "updated_at")?,
+        approval: c.opt_id("approval")?.map(ApprovalId::from_bytes),
+        created_at: c.instant("created_at")?,
+        updated_at: c.instant("updated_at")?,
     })
 }

@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 pub(crate) mod approvals;
 pub(crate) mod events;
+pub(crate) mod heads;
 pub(crate) mod ledger;
 pub(crate) mod lists;
 pub(crate) mod registry;
