@@ -27,6 +27,8 @@ impl Clock for WallClock {
 
 #[tokio::main]
 async fn main() {
+    // What goes wrong inside is told on standard error.
+    tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
     let house = support::House::new(Arc::new(WallClock)).await;
     house.secret("github_webhook", "hush").await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -49,6 +49,7 @@ pub(crate) struct ActionQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 34, max_length = 34, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
 }
 
@@ -76,7 +77,7 @@ pub(crate) async fn list_actions(
 }
 
 /// An action. Needs `runs:read`.
-#[utoipa::path(get, path = "/v1/actions/{id}", tag = "actions", params(("id" = String, Path, description = "An action's id")), security(("api_key" = [])),
+#[utoipa::path(get, path = "/v1/actions/{id}", tag = "actions", params(("id" = String, Path, description = "An action's id", pattern = "^act_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The action", body = ActionView), ReadErrors))]
 pub(crate) async fn get_action(AxumState(app): AxumState<App>, caller: Caller<{ perm::RUNS_READ }>, Id(id): Id<ActionId>) -> Reply {
     let action = app.deps.effects.action(caller.scope(), id).await?.ok_or_else(|| no_such("action", id))?;
@@ -92,7 +93,7 @@ pub(crate) struct ValueIn {
     #[schema(minimum = -9007199254740992_i64, maximum = 9007199254740992_i64)]
     amount_minor: i64,
     /// The unit, such as `EUR`.
-    #[schema(min_length = 1, max_length = 32)]
+    #[schema(min_length = 1, max_length = 32, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     unit: String,
 }
 
@@ -101,17 +102,17 @@ pub(crate) struct ValueIn {
 #[serde(expecting = "an object")]
 pub(crate) struct ActionIn {
     /// `connector.tool`, or a capability that is bound to a tool.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     tool: String,
     /// Arguments, as the tool's input schema wants them. `{}` when left out.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     args: Option<Value>,
     /// The entity whose lane it takes. Writes need one.
-    #[schema(max_length = 512)]
+    #[schema(min_length = 1, max_length = 512, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     entity_key: Option<String>,
     /// The key under which it takes effect once, for ever. Writes need one.
-    #[schema(max_length = 512)]
+    #[schema(min_length = 1, max_length = 512, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     idempotency_key: Option<String>,
     /// The value at stake.
     value: Option<ValueIn>,
@@ -225,7 +226,7 @@ pub(crate) struct ResolveIn {
 
 /// Say whether an action that ended `unknown` happened. Needs `approvals:write`.
 #[utoipa::path(post, path = "/v1/actions/{id}/resolve", tag = "actions", request_body = ResolveIn, security(("api_key" = [])),
-    params(("id" = String, Path, description = "An action's id")),
+    params(("id" = String, Path, description = "An action's id", pattern = "^act_[0-7][0-9a-hjkmnp-tv-z]{25}$")),
     responses((status = 200, description = "The action as it stands now", body = ActionView), WriteErrors))]
 pub(crate) async fn resolve_action(
     AxumState(app): AxumState<App>,
@@ -240,7 +241,7 @@ pub(crate) async fn resolve_action(
 
 /// Lift the denial that stands for an action's key, so that it may be asked for again. Needs `approvals:write`.
 #[utoipa::path(post, path = "/v1/actions/{id}/lift-denial", tag = "actions", security(("api_key" = [])),
-    params(("id" = String, Path, description = "An action's id")),
+    params(("id" = String, Path, description = "An action's id", pattern = "^act_[0-7][0-9a-hjkmnp-tv-z]{25}$")),
     responses((status = 200, description = "Whether one stood", body = LiftedView), ChangeErrors))]
 pub(crate) async fn lift_denial(AxumState(app): AxumState<App>, caller: Caller<{ perm::APPROVALS_WRITE }>, Id(id): Id<ActionId>) -> Reply {
     let lifted = app.deps.desk.lift_denial(&caller.actor(), id).await?;

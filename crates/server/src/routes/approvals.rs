@@ -33,6 +33,7 @@ pub(crate) struct ApprovalQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 34, max_length = 34, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
 }
 
@@ -53,7 +54,7 @@ pub(crate) async fn list_approvals(
 }
 
 /// An approval request, with exactly what is asked. Needs `approvals:read`.
-#[utoipa::path(get, path = "/v1/approvals/{id}", tag = "approvals", params(("id" = String, Path, description = "An approval's id")), security(("api_key" = [])),
+#[utoipa::path(get, path = "/v1/approvals/{id}", tag = "approvals", params(("id" = String, Path, description = "An approval's id", pattern = "^apr_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The request", body = ApprovalView), ReadErrors))]
 pub(crate) async fn get_approval(
     AxumState(app): AxumState<App>,
@@ -116,7 +117,7 @@ pub(crate) struct ApprovedView {
 
 /// Say yes. Needs `approvals:write`.
 #[utoipa::path(post, path = "/v1/approvals/{id}/approve", tag = "approvals", request_body = Option<AnswerIn>, security(("api_key" = [])),
-    params(("id" = String, Path, description = "An approval's id")),
+    params(("id" = String, Path, description = "An approval's id", pattern = "^apr_[0-7][0-9a-hjkmnp-tv-z]{25}$")),
     responses((status = 200, description = "Taken", body = ApprovedView), WriteErrors))]
 pub(crate) async fn approve(
     AxumState(app): AxumState<App>,
@@ -140,7 +141,7 @@ pub(crate) async fn approve(
 
 /// Say no: the action ends `denied`. Needs `approvals:write`.
 #[utoipa::path(post, path = "/v1/approvals/{id}/deny", tag = "approvals", request_body = Option<AnswerIn>, security(("api_key" = [])),
-    params(("id" = String, Path, description = "An approval's id")),
+    params(("id" = String, Path, description = "An approval's id", pattern = "^apr_[0-7][0-9a-hjkmnp-tv-z]{25}$")),
     responses((status = 200, description = "The action as it stands now", body = ActionView), WriteErrors))]
 pub(crate) async fn deny(
     AxumState(app): AxumState<App>,

@@ -32,6 +32,7 @@ pub(crate) struct EventQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 34, max_length = 34, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
 }
 
@@ -55,7 +56,7 @@ pub(crate) async fn list_events(
 }
 
 /// An event. Needs `events:read`.
-#[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(("id" = String, Path, description = "An event's id")), security(("api_key" = [])),
+#[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(("id" = String, Path, description = "An event's id", pattern = "^ev_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The event", body = EventView), ReadErrors))]
 pub(crate) async fn get_event(AxumState(app): AxumState<App>, caller: Caller<{ perm::EVENTS_READ }>, Id(id): Id<EventId>) -> Reply {
     let event = app.deps.events.event(caller.scope(), id).await?.ok_or_else(|| no_such("event", id))?;

@@ -31,13 +31,19 @@ pub(crate) async fn list_keys(AxumState(app): AxumState<App>, caller: Caller<{ p
 }
 
 /// An API key's record, never the key. Needs `keys:read`.
-#[utoipa::path(get, path = "/v1/api_keys/{id}", tag = "keys", params(("id" = String, Path, description = "A key's id")), security(("api_key" = [])),
+#[utoipa::path(get, path = "/v1/api_keys/{id}", tag = "keys", params(("id" = String, Path, description = "A key's id", pattern = "^key_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The record", body = KeyView), ReadErrors))]
 pub(crate) async fn get_key(AxumState(app): AxumState<App>, caller: Caller<{ perm::KEYS_READ }>, Id(id): Id<KeyId>) -> Reply {
     let all = app.deps.registry.api_keys().await?;
     let found = all.into_iter().find(|k| k.id == id && k.scope == caller.scope()).ok_or_else(|| no_such("API key", id))?;
     Ok(ok(&KeyView::from(found)))
 }
+
+/// What a key may do, in a word.
+#[derive(ToSchema)]
+#[schema(as = ApiKeyScope, pattern = "^(\\*|(events|runs|approvals|config|secrets|keys):(read|write)|actions:write|receipts:read)$")]
+#[expect(dead_code, reason = "names the words for the description of the API")]
+pub(crate) struct ScopeWord(String);
 
 /// A new API key.
 #[derive(Deserialize, ToSchema)]
@@ -47,7 +53,7 @@ pub(crate) struct KeyIn {
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     name: String,
     /// What it may do: scopes such as `events:write`, or `*`. No more than the key that makes it.
-    #[schema(min_items = 1, max_items = 32)]
+    #[schema(min_items = 1, max_items = 32, value_type = Vec<ScopeWord>)]
     scopes: Vec<String>,
 }
 
@@ -95,7 +101,7 @@ pub(crate) async fn post_key(AxumState(app): AxumState<App>, caller: Caller<{ pe
 }
 
 /// Revoke an API key. Needs `keys:write`.
-#[utoipa::path(delete, path = "/v1/api_keys/{id}", tag = "keys", params(("id" = String, Path, description = "A key's id")), security(("api_key" = [])),
+#[utoipa::path(delete, path = "/v1/api_keys/{id}", tag = "keys", params(("id" = String, Path, description = "A key's id", pattern = "^key_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 204, description = "Revoked"), ChangeErrors))]
 pub(crate) async fn delete_key(AxumState(app): AxumState<App>, caller: Caller<{ perm::KEYS_WRITE }>, Id(id): Id<KeyId>) -> Reply {
     if id == caller.key.id {

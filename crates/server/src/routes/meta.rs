@@ -51,7 +51,7 @@ pub(crate) async fn error_index(headers: HeaderMap) -> Response {
 }
 
 /// What an error code means, and what to do.
-#[utoipa::path(get, path = "/errors/{code}", tag = "service", params(("code" = String, Path, description = "The stable word")),
+#[utoipa::path(get, path = "/errors/{code}", tag = "service", params(("code" = String, Path, description = "The stable word", example = "not_found")),
     responses((status = 200, description = "Its page", content((String = "text/plain"), (String = "text/html"))), PageErrors))]
 pub(crate) async fn error_page(Segment(code): Segment, headers: HeaderMap) -> Result<Response, ApiError> {
     let unknown = || ApiError::not_found(format!("there is no error code `{}`: see `/errors`", code.escape_debug()));

@@ -36,6 +36,7 @@ pub(crate) struct EntryQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 34, max_length = 34, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
 }
 
@@ -61,7 +62,7 @@ pub(crate) async fn list_receipts(
 }
 
 /// A ledger entry of any kind, with the values that it commits to unless they were erased. Needs `receipts:read`.
-#[utoipa::path(get, path = "/v1/receipts/{id}", tag = "receipts", params(("id" = String, Path, description = "An entry's id")), security(("api_key" = [])),
+#[utoipa::path(get, path = "/v1/receipts/{id}", tag = "receipts", params(("id" = String, Path, description = "An entry's id", pattern = "^rc_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The entry", body = EntryView), ReadErrors))]
 pub(crate) async fn get_receipt(AxumState(app): AxumState<App>, caller: Caller<{ perm::RECEIPTS_READ }>, Id(id): Id<EntryId>) -> Reply {
     let scope = caller.scope();

@@ -27,6 +27,7 @@ pub(crate) struct PageQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     pub limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 34, max_length = 34, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) async fn list_replays(
 }
 
 /// A replay and how far it is. Needs `runs:read`.
-#[utoipa::path(get, path = "/v1/replays/{id}", tag = "replays", params(("id" = String, Path, description = "A replay's id")), security(("api_key" = [])),
+#[utoipa::path(get, path = "/v1/replays/{id}", tag = "replays", params(("id" = String, Path, description = "A replay's id", pattern = "^rpl_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The replay", body = ReplayView), ReadErrors))]
 pub(crate) async fn get_replay(AxumState(app): AxumState<App>, caller: Caller<{ perm::RUNS_READ }>, Id(id): Id<ReplayId>) -> Reply {
     let replay = app.deps.lists.replay(caller.scope(), id).await?.ok_or_else(|| no_such("replay", id))?;
@@ -57,10 +58,10 @@ pub(crate) async fn get_replay(AxumState(app): AxumState<App>, caller: Caller<{ 
 #[serde(expecting = "an object")]
 pub(crate) struct ReplayIn {
     /// Received at or after.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, min_length = 20)]
     from: Option<String>,
     /// Received before.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, min_length = 20)]
     to: Option<String>,
     /// Only this operator.
     #[schema(min_length = 1, max_length = 200)]

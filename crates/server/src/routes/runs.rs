@@ -34,6 +34,7 @@ pub(crate) struct RunQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
+    #[param(min_length = 34, max_length = 34, pattern = "^[A-Za-z0-9_-]+$")]
     cursor: Option<String>,
 }
 
@@ -81,7 +82,7 @@ pub(crate) async fn list_runs(
 }
 
 /// A run with its actions and what the ledger says of each. Needs `runs:read`.
-#[utoipa::path(get, path = "/v1/runs/{id}", tag = "runs", params(("id" = String, Path, description = "A run's id")), security(("api_key" = [])),
+#[utoipa::path(get, path = "/v1/runs/{id}", tag = "runs", params(("id" = String, Path, description = "A run's id", pattern = "^run_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The run", body = RunDetailView), ReadErrors))]
 pub(crate) async fn get_run(AxumState(app): AxumState<App>, caller: Caller<{ perm::RUNS_READ }>, Id(run): Id<RunId>) -> Reply {
     let view = detail(&app, caller.scope(), run).await?;
@@ -99,7 +100,7 @@ async fn detail(app: &State, scope: Scope, id: RunId) -> Result<RunDetailView, A
 }
 
 /// Cancel a run: what waits is cancelled, calls under way are awaited. Needs `runs:write`.
-#[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", params(("id" = String, Path, description = "A run's id")), security(("api_key" = [])),
+#[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", params(("id" = String, Path, description = "A run's id", pattern = "^run_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The run as it stands now", body = RunDetailView), ChangeErrors))]
 pub(crate) async fn cancel_run(AxumState(app): AxumState<App>, caller: Caller<{ perm::RUNS_WRITE }>, Id(run): Id<RunId>) -> Reply {
     app.deps.desk.cancel(&caller.actor(), run).await?;
@@ -155,7 +156,7 @@ async fn plan_of(app: &State, scope: Scope, run: RunRecord) -> Result<Option<Pla
 }
 
 /// A plan. Needs `runs:read`.
-#[utoipa::path(get, path = "/v1/plans/{id}", tag = "runs", params(("id" = String, Path, description = "A plan's id")), security(("api_key" = [])),
+#[utoipa::path(get, path = "/v1/plans/{id}", tag = "runs", params(("id" = String, Path, description = "A plan's id", pattern = "^pl_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The plan", body = PlanView), ReadErrors))]
 pub(crate) async fn get_plan(AxumState(app): AxumState<App>, caller: Caller<{ perm::RUNS_READ }>, Id(id): Id<PlanId>) -> Reply {
     let scope = caller.scope();

@@ -17,7 +17,7 @@ use crate::view::SecretView;
 use super::replays::PageQuery;
 use super::reply::{Reply, no_such, ok};
 
-const NAME_MAX: usize = 100;
+const NAME_MAX: usize = 64;
 const VALUE_MAX: usize = 64 * 1024;
 
 /// List the names of secrets. Needs `secrets:read`.
@@ -53,7 +53,7 @@ pub(crate) struct SecretIn {
 
 /// Set a secret. Needs `secrets:write`.
 #[utoipa::path(put, path = "/v1/secrets/{name}", tag = "secrets", request_body = SecretIn, security(("api_key" = [])),
-    params(("name" = String, Path, description = "Its name", pattern = "^[a-z][a-z0-9_]*$", max_length = 100)),
+    params(("name" = String, Path, description = "Its name", pattern = "^[a-z][a-z0-9_]*$", max_length = 64)),
     responses((status = 200, description = "Set", body = SecretView), WriteErrors))]
 pub(crate) async fn put_secret(
     AxumState(app): AxumState<App>,

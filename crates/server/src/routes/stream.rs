@@ -32,6 +32,7 @@ pub(crate) struct StreamQuery {
     /// Exactly this subject.
     subject: Option<String>,
     /// The `id` of the last event seen; everything from the first event on when left out. The header `Last-Event-ID` counts before it.
+    #[param(min_length = 34, max_length = 34, pattern = "^[A-Za-z0-9_-]+$")]
     after: Option<String>,
     /// `false`: end when all that is stored was sent.
     #[param(value_type = Option<bool>, default = true)]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 pub(crate) struct EventIn {
     /// The system that it comes from.
-    #[schema(min_length = 1, max_length = 255, pattern = "^[^\\p{Cc}]+$")]
+    #[schema(min_length = 1, max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
     source: String,
     /// Dotted type.
     #[schema(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_:/-]+(\\.[A-Za-z0-9_:/-]+)*$", example = "issues.opened")]
@@ -17,22 +17,22 @@ pub(crate) struct EventIn {
     /// What happened: any JSON. Numbers beyond 2^53 travel as strings.
     payload: Value,
     /// What it is about.
-    #[schema(max_length = 255, pattern = "^[^\\p{Cc}]*$")]
+    #[schema(max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     subject: Option<String>,
     /// When it happened; when it came, if left out.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, min_length = 20)]
     time: Option<String>,
     /// Ties together what belongs to one story.
-    #[schema(max_length = 255, pattern = "^[^\\p{Cc}]*$")]
+    #[schema(max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     correlation_id: Option<String>,
     /// The agent it concerns.
-    #[schema(max_length = 255, pattern = "^[^\\p{Cc}]*$")]
+    #[schema(max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     agent_id: Option<String>,
     /// The session it concerns.
-    #[schema(max_length = 255, pattern = "^[^\\p{Cc}]*$")]
+    #[schema(max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     session_id: Option<String>,
     /// W3C trace context.
-    #[schema(max_length = 255, pattern = "^[^\\p{Cc}]*$")]
+    #[schema(max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     traceparent: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct CloudEventIn {
     #[schema(min_length = 1)]
     id: String,
     /// The system that it comes from.
-    #[schema(min_length = 1, max_length = 255, pattern = "^[^\\p{Cc}]+$")]
+    #[schema(min_length = 1, max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
     source: String,
     /// Dotted type.
     #[schema(min_length = 1, max_length = 200, pattern = "^[A-Za-z0-9_:/-]+(\\.[A-Za-z0-9_:/-]+)*$")]
@@ -57,9 +57,9 @@ pub(crate) struct CloudEventIn {
     #[schema(pattern = "^application/json$")]
     datacontenttype: Option<String>,
     /// What it is about.
-    #[schema(max_length = 255, pattern = "^[^\\p{Cc}]*$")]
+    #[schema(max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     subject: Option<String>,
     /// When it happened.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, min_length = 20)]
     time: Option<String>,
 }
