@@ -2,7 +2,7 @@
 
 use tollgate_core::action::ActionState;
 use tollgate_core::gate::{KeyLook, approval_binding, remote_key};
-use tollgate_core::id::{ActionId, ApprovalId};
+use tollgate_core::id::{ActionId, ApprovalId, EntryId};
 use tollgate_core::ledger::{Disposition, Field, Intent};
 use tollgate_core::ports::{ActionRecord, Active, AskApproval, BeginAttempt, Begun, Bundle, Claimed, Rendered, StoreError};
 use tollgate_core::spec::{Effect, Grade, ToolSpec};
@@ -96,11 +96,21 @@ impl Engine {
                 if let Some(done) = self.key_first(r, &decision).await? {
                     return Ok(done);
                 }
-                let ending =
-                    Ending::new(Disposition::Refused, decision.reason.as_str()).detail_opt(decision.detail.clone()).decided(decision);
+                let given = self.approved_by(r).await?;
+                let ending = Ending::new(Disposition::Refused, decision.reason.as_str())
+                    .detail_opt(decision.detail.clone())
+                    .approval_opt(given)
+                    .decided(decision);
                 self.end(r, ending).await
             }
         }
+    }
+
+    /// The yes that policy overrules, so that the receipt cites both.
+    async fn approved_by(&self, r: &Round<'_>) -> Result<Option<EntryId>, StoreError> {
+        let Some(id) = r.record.approval else { return Ok(None) };
+        let found = self.deps.effects.approval(r.claimed.scope, id).await?;
+        Ok(found.filter(|a| a.status == "approved").and_then(|a| a.entries.last().copied()))
     }
 
     /// Step 2 comes before policy: what took effect is a duplicate, whatever policy says today.

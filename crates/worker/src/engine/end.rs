@@ -69,6 +69,11 @@ impl Ending {
         self
     }
 
+    pub(super) fn approval_opt(mut self, entry: Option<EntryId>) -> Self {
+        self.refs.approval = entry;
+        self
+    }
+
     /// With an entry that stands before the receipt.
     pub(crate) fn entry(mut self, entry: NewEntry) -> Self {
         self.entries.push(entry);
