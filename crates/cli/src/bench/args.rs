@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
-use super::{crash, dedup, ingest, loop_};
+use super::{crash, dedup, ingest, loop_, open};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -45,6 +45,8 @@ pub enum Bench {
         #[command(flatten)]
         common: Common,
     },
+    /// A large store after a clean stop: time to serve; memory and writes while idle
+    Open(open::Open),
     /// Kill the node at random moments, and count what took effect
     Crash(crash::Crash),
     /// The process that `crash` kills
@@ -78,6 +80,7 @@ pub async fn run(out: Output, what: Bench) -> Result<(), Failure> {
         Bench::Ingest { common, lines } => ingest::run(&common.into(), lines).await?,
         Bench::Loop { common } => loop_::run(&common.into()).await?,
         Bench::Dedup { common } => dedup::run(&common.into()).await?,
+        Bench::Open(o) => return open::run(out, o).await,
         Bench::Crash(c) => return crash::crash(out, c).await,
         Bench::CrashNode(c) => return crash::crash_node(out, c).await,
     };

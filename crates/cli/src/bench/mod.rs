@@ -7,6 +7,7 @@ mod floor;
 mod ingest;
 mod load;
 mod loop_;
+mod open;
 mod report;
 mod spec;
 mod stage;

@@ -94,14 +94,16 @@ pub async fn run(cx: &Context, what: Dev) -> Result<(), Failure> {
     let serving = Serving::start(&data, &project.root, &assembled, &listen).await?;
     banner(cx, &project, &serving, &data);
     wait_for_signal().await?;
-    cx.out.line("\nstopping: calls under way are awaited");
+    if !cx.out.json {
+        cx.out.line("\nstopping: calls under way are awaited");
+    }
     serving.stop().await;
     Ok(())
 }
 
 fn banner(cx: &Context, project: &tollgate_spec::Project, serving: &Serving, data: &Path) {
     if cx.out.json {
-        cx.out.value(&serde_json::json!({"url": format!("http://{}", serving.addr), "data": data, "bundle": project.bundle.digest()}));
+        cx.out.line(serde_json::json!({"url": format!("http://{}", serving.addr), "data": data, "bundle": project.bundle.digest()}).to_string());
         return;
     }
     let b = &project.bundle;
