@@ -30,6 +30,8 @@ pub enum Law {
     Complete,
     /// The ledger is whole, and its frontier is that of its leaves.
     Ledger,
+    /// An export of the ledger verifies with nothing but the file and the public key.
+    Verifiable,
     /// Nothing is left in a queue that nobody will ever look at.
     Stranded,
     /// No write of a lost lease is accepted.

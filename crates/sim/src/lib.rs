@@ -8,6 +8,7 @@ mod history;
 mod house;
 mod mistaken;
 mod mistakes;
+mod offline;
 mod rest;
 mod tasks;
 mod turns;

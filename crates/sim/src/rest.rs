@@ -135,6 +135,7 @@ impl History {
         self.effects(&actions, &entries);
         self.complete(&actions).await?;
         self.stranded().await?;
+        self.faults.extend(self.h.unverifiable().await?);
         // The order of entries and their salts come from the seed: the root is a word over all of them.
         self.h.fates.note(&self.h.store.frontier(scope()).await?.root().0);
         Ok(())

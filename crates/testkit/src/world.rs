@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tollgate_core::canon::canonical;
 use tollgate_core::event::Event;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{EventId, ResellerId, TenantId};
+use tollgate_core::ledger::RecomputedVerdict;
 use tollgate_core::plan::{ProposalError, ProposedAction, ProposedPlan};
 use tollgate_core::ports::{
     Active, BoxFuture, Bundle, Bundles, ConfigRev, PolicyEngine, Reasoner, Registry, SecretLease, StoreError, ToolCaller, VerifiedWebhook,
@@ -130,16 +132,32 @@ impl FakePolicy {
     pub fn set(&self, verdict: Verdict) {
         *self.verdict.lock() = verdict;
     }
+
+    /// Decides again from what was recorded, as whoever verifies an export does.
+    ///
+    /// # Errors
+    /// When the request is none of this policy's.
+    pub fn recompute(_: &Value, request: &Value) -> Result<RecomputedVerdict, String> {
+        let said = request.get("says").and_then(Value::as_str);
+        let all = [Verdict::Allow, Verdict::RequireApproval, Verdict::Block];
+        let verdict = all.into_iter().find(|v| said == Some(v.as_str())).ok_or("the request does not hold what policy said")?;
+        let (reason, queues) = grounds(verdict);
+        Ok(RecomputedVerdict { verdict, reason, determining: vec!["p".to_owned()], queues, determining_text: Some(Digest::of(b"p")) })
+    }
+}
+
+fn grounds(verdict: Verdict) -> (DecisionReason, Vec<String>) {
+    match verdict {
+        Verdict::Allow | Verdict::Dedup => (DecisionReason::Permitted, Vec::new()),
+        Verdict::RequireApproval => (DecisionReason::ApprovalRequired, vec!["ops".to_owned()]),
+        Verdict::Block => (DecisionReason::Forbidden, Vec::new()),
+    }
 }
 
 impl PolicyEngine for FakePolicy {
     fn decide(&self, request: &PolicyRequest<'_>) -> Decision {
         let verdict = *self.verdict.lock();
-        let (reason, queues) = match verdict {
-            Verdict::Allow | Verdict::Dedup => (DecisionReason::Permitted, Vec::new()),
-            Verdict::RequireApproval => (DecisionReason::ApprovalRequired, vec!["ops".to_owned()]),
-            Verdict::Block => (DecisionReason::Forbidden, Vec::new()),
-        };
+        let (reason, queues) = grounds(verdict);
         Decision {
             verdict,
             determining: vec!["p".to_owned()],
@@ -148,12 +166,12 @@ impl PolicyEngine for FakePolicy {
             queues,
             policy_version: self.version(),
             determining_text: Digest::of(b"p"),
-            request: json!({"action": request.tool.name}),
+            request: json!({"action": request.tool.name, "says": verdict.as_str()}),
         }
     }
 
     fn version(&self) -> Digest {
-        Digest::of(b"policy")
+        Digest::of(&canonical(&self.artifact).unwrap_or_default())
     }
 
     fn artifact(&self) -> &Value {

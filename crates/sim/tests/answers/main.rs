@@ -32,12 +32,14 @@ async fn one(h: &House) -> ActionRecord {
     let all = h.disposed().await.unwrap();
     assert_eq!(all.len(), 1, "one disposition");
     assert_eq!(h.faults().await.unwrap(), Vec::<Fault>::new());
+    assert_eq!(h.unverifiable().await.unwrap(), None);
     all.into_iter().next().unwrap()
 }
 
 /// How each action ended, in the ledger's order; no law is broken.
 async fn ends(h: &House) -> Vec<Disposition> {
     assert_eq!(h.faults().await.unwrap(), Vec::<Fault>::new());
+    assert_eq!(h.unverifiable().await.unwrap(), None);
     h.disposed().await.unwrap().iter().map(|a| a.disposition.unwrap()).collect()
 }
 
