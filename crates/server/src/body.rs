@@ -8,6 +8,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
+use tollgate_core::time::show_span;
+
 use crate::error::{ApiError, Code};
 
 /// Reads a body.
@@ -22,7 +24,7 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body, limit: usize, tim
     }
     let collected = tokio::time::timeout(timeout, Limited::new(body, limit).collect());
     match collected.await {
-        Err(_) => Err(ApiError::new(Code::RequestTimeout, format!("the body did not arrive within {} s", timeout.as_secs()))),
+        Err(_) => Err(ApiError::new(Code::RequestTimeout, format!("the body did not arrive within {}: send it again", show_span(timeout)))),
         Ok(Ok(all)) => Ok(all.to_bytes()),
         Ok(Err(e)) if e.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(ApiError::invalid("the body ended before all of it had arrived")),

@@ -1,9 +1,12 @@
 //! Events in: what is refused, with which words, and what a key makes the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::Body;
 use futures_util::StreamExt as _;
 use serde_json::json;
+use tollgate_server::Options;
 use tollgate_testkit::SimClock;
 
 use crate::support::{Answer, House};
@@ -141,6 +144,24 @@ async fn a_body_over_the_limit_is_refused_before_and_while_it_is_read() {
     413 payload_too_large: the body is longer than 1048576 bytes
     413 payload_too_large: line 1 has 1048627 bytes: one event has at most 1048576
     413 payload_too_large: the body is longer than 1048576 bytes
+    ");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for_for_ever() {
+    let options = Options { body_timeout: Duration::from_millis(5), ..Options::default() };
+    let house = House::with(Arc::new(SimClock::default()), options).await;
+    let begun = || futures_util::stream::iter([Ok::<_, std::io::Error>("{\"source\":")]);
+    let hangs = Body::from_stream(begun().chain(futures_util::stream::pending()));
+    let breaks = Body::from_stream(begun().chain(futures_util::stream::iter([Err(std::io::Error::other("gone"))])));
+    let mut said = Vec::new();
+    for body in [hangs, breaks] {
+        let answer = house.call("POST", "/v1/events").header("content-type", "application/json").stream(body).go().await;
+        said.push(answer.error());
+    }
+    insta::assert_snapshot!(said.join("\n"), @r"
+    408 request_timeout: the body did not arrive within 5ms: send it again
+    400 invalid_parameter: the body ended before all of it had arrived
     ");
 }
 

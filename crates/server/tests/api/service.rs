@@ -154,10 +154,13 @@ async fn a_store_that_cannot_write_is_503_and_the_event_is_stored_once_when_it_c
     let stream = house.call("GET", "/v1/events/stream").go().await;
     house.broken.fail(Some(StoreError::Corrupt("page 7".to_owned())));
     let damaged = house.send("POST", "/v1/events", &event).go().await;
-    insta::assert_snapshot!([full.error(), stream.error(), damaged.error()].join("\n"), @r"
+    house.broken.fail(Some(StoreError::Corrupt("panic".to_owned())));
+    let panicked = house.send("POST", "/v1/events", &event).go().await;
+    insta::assert_snapshot!([full.error(), stream.error(), damaged.error(), panicked.error()].join("\n"), @r"
     503 service_unavailable, again in 2 s: the store cannot do this at the moment: try again later
     503 service_unavailable, again in 2 s: the store cannot do this at the moment: try again later
     500 internal_error: the store is damaged: tell the operator of this service the request id
+    500 internal_error: something failed that should not have: tell the operator of this service the request id
     ");
     // The commit happened and its answer was lost: the event is found, not stored again.
     house.broken.fail(Some(StoreError::AnswerLost));

@@ -23,7 +23,7 @@ impl Broken {
         Self { log, with: Mutex::default() }
     }
 
-    /// From now on writes and reads of events fail like this; `AnswerLost` does the write first.
+    /// From now on writes and reads of events fail like this; `AnswerLost` does the write first, damage called `panic` panics.
     pub fn fail(&self, with: Option<StoreError>) {
         *self.with.lock() = with;
     }
@@ -40,6 +40,7 @@ impl EventLog for Broken {
                 self.log.ingest(scope, rev, events, claim).await?;
                 Err(StoreError::AnswerLost)
             }),
+            Some(StoreError::Corrupt(what)) if what == "panic" => panic!("as the test wants it"),
             Some(e) => Box::pin(std::future::ready(Err(e))),
             None => self.log.ingest(scope, rev, events, claim),
         }

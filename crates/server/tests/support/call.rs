@@ -14,7 +14,7 @@ pub struct Call<'a> {
     method: &'static str,
     path: String,
     headers: Vec<(String, Vec<u8>)>,
-    body: Vec<u8>,
+    body: Body,
 }
 
 /// What came back.
@@ -28,7 +28,7 @@ impl House {
     /// A request with the key that may do everything.
     pub fn call(&self, method: &'static str, path: impl Into<String>) -> Call<'_> {
         let headers = vec![("authorization".to_owned(), format!("Bearer {}", self.key).into_bytes())];
-        Call { house: self, method, path: path.into(), headers, body: Vec::new() }
+        Call { house: self, method, path: path.into(), headers, body: Body::empty() }
     }
 
     /// The same with a JSON body.
@@ -54,7 +54,13 @@ impl Call<'_> {
 
     /// Sets the body as it is.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
+        self.body = Body::from(body.into());
+        self
+    }
+
+    /// Sets a body that arrives in its own time.
+    pub fn stream(mut self, body: Body) -> Self {
+        self.body = body;
         self
     }
 
@@ -64,7 +70,7 @@ impl Call<'_> {
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        self.house.router.clone().oneshot(request.body(Body::from(self.body)).unwrap()).await.unwrap()
+        self.house.router.clone().oneshot(request.body(self.body).unwrap()).await.unwrap()
     }
 
     /// Sends it.
