@@ -7,6 +7,8 @@ mod actions;
 mod auth;
 #[path = "api/events.rs"]
 mod events;
+#[path = "api/flow.rs"]
+mod flow;
 #[path = "api/hooks.rs"]
 mod hooks;
 #[path = "api/service.rs"]
