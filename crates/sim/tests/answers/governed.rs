@@ -130,3 +130,85 @@ async fn cancel_during_a_call_that_ends_in_doubt() {
         assert_eq!(run[0].item.state, RunState::Cancelled, "{tool}");
     }
 }
+
+#[tokio::test]
+async fn zombie_worker_finishes_late() {
+    // A call that nobody may repeat, and one that its successor made good in the meantime.
+    for (tool, want) in [("remote.once", Disposition::Unknown), ("remote.keyed", Disposition::Applied)] {
+        let h = house();
+        let (zombie, next) = (h.worker().await.unwrap(), h.worker().await.unwrap());
+        h.send(&[House::action(tool, "a")]).await.unwrap();
+        let late = mid_call(&h, &zombie, async || {
+            assert_eq!(h.lapse().await.unwrap(), 1);
+            h.settle(&next).await.unwrap();
+        })
+        .await;
+        // Its write is refused, and what it learned is kept beside the run that went on without it.
+        assert_eq!(late, Err(StoreError::LeaseLost));
+        assert_eq!((one(&h).await.disposition, effects(&h, "a")), (Some(want), 1), "{tool}");
+        let evidence = h.ledger().await.unwrap().into_iter().filter(|e| matches!(e.body, Body::Evidence(_))).count();
+        assert_eq!(evidence, 1, "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn crash_after_the_remotes_answer_before_the_disposition_of_a_worker_that_dies() {
+    for (tool, want, calls) in [
+        ("remote.keyed", Disposition::Applied, 2),
+        ("remote.verifiable", Disposition::Applied, 1),
+        ("remote.once", Disposition::Unknown, 1),
+    ] {
+        let h = house();
+        let w = h.worker().await.unwrap();
+        h.send(&[House::action(tool, "a")]).await.unwrap();
+        let step = h.claim(&w).await.unwrap()[0];
+        h.fates.set_odds(Odds { wait: 1000, ..Odds::CALM });
+        let mut work = Box::pin(w.drive(step));
+        while h.remote.calls() == 0 {
+            assert!(work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it ended without a call");
+        }
+        drop(work);
+        h.fates.set_odds(Odds::CALM);
+        assert_eq!(h.lapse().await.unwrap(), 1);
+        let next = h.worker().await.unwrap();
+        h.settle(&next).await.unwrap();
+        // The same generation: a remote that honours keys knows the call again.
+        let a = one(&h).await;
+        assert_eq!((a.disposition, a.generation, effects(&h, "a"), h.remote.calls()), (Some(want), 1, 1, calls), "{tool}");
+    }
+}
+
+/// What undoes an action is an action, under a key of its own, and passes the gate like any other.
+#[tokio::test]
+async fn compensation_is_blocked() {
+    let h = house();
+    let w = h.worker().await.unwrap();
+    h.send(&[House::action("remote.keyed", "a")]).await.unwrap();
+    h.settle(&w).await.unwrap();
+    let done = one(&h).await.id;
+    let mut undo = House::action("remote.once", "undo-a");
+    undo["entity_key"] = "e:a".into();
+    undo["idempotency_key"] = format!("undo:{done}").into();
+    h.policy.set(Verdict::Block);
+    h.send(&[undo.clone()]).await.unwrap();
+    h.settle(&w).await.unwrap();
+    assert_eq!((ends(&h).await, effects(&h, "undo-a")), (vec![Disposition::Applied, Disposition::Refused], 0));
+
+    // Where a person must allow it, its run waits where everybody sees it.
+    h.policy.set(Verdict::RequireApproval);
+    let (_, run) = h.send(&[undo.clone()]).await.unwrap();
+    h.settle(&w).await.unwrap();
+    let page = Page { before: None, limit: 9 };
+    let running = RunFilter { state: Some(RunState::Running), ..RunFilter::default() };
+    let waits: Vec<_> = h.store.list_runs(scope(), running, page).await.unwrap().into_iter().map(|l| l.item.id).collect();
+    assert_eq!(waits, [run]);
+    let answer = Answer { approval: asked(&h).await[0], queue: None, binding: None, comment: None };
+    h.desk().approve(&someone(), answer).await.unwrap();
+    h.settle(&w).await.unwrap();
+    // And whoever undoes it again undoes it once.
+    h.policy.set(Verdict::Allow);
+    h.send(&[undo]).await.unwrap();
+    h.settle(&w).await.unwrap();
+    assert_eq!(ends(&h).await[2..], [Disposition::Applied, Disposition::Deduplicated]);
+    assert_eq!(effects(&h, "undo-a"), 1);
+}

@@ -15,6 +15,7 @@ use tollgate_sim::{Fault, House};
 use tollgate_testkit::{Behaviour, Loss, Point, SkewedClock, scope};
 
 mod governed;
+mod order;
 mod people;
 
 fn house() -> House {
