@@ -138,10 +138,10 @@ async fn zombie_worker_finishes_late() {
         let h = house();
         let (zombie, next) = (h.worker().await.unwrap(), h.worker().await.unwrap());
         h.send(&[House::action(tool, "a")]).await.unwrap();
-        let late = mid_call(&h, &zombie, async || {
+        let late = Box::pin(mid_call(&h, &zombie, async || {
             assert_eq!(h.lapse().await.unwrap(), 1);
             h.settle(&next).await.unwrap();
-        })
+        }))
         .await;
         // Its write is refused, and what it learned is kept beside the run that went on without it.
         assert_eq!(late, Err(StoreError::LeaseLost));
