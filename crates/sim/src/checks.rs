@@ -208,3 +208,66 @@ pub(crate) async fn ledger(h: &House) -> Result<Vec<Fault>, HouseError> {
     }
     Ok(faults)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tollgate_core::spec::Ordering;
+    use tollgate_testkit::Behaviour;
+
+    use super::*;
+
+    /// Two actions of one lane, the second in doubt for ever.
+    async fn world() -> (Vec<Entry>, BTreeMap<ActionId, ActionRecord>) {
+        let h = House::new(1, Ordering::Relaxed).unwrap();
+        let w = h.worker().await.unwrap();
+        h.remote.script([Behaviour::Apply, Behaviour::Lose]);
+        let in_lane = |id: &str| {
+            let mut action = House::action("remote.once", id);
+            action["entity_key"] = Value::from("e");
+            action
+        };
+        h.send(&[in_lane("a"), in_lane("b")]).await.unwrap();
+        h.settle(&w).await.unwrap();
+        (h.ledger().await.unwrap(), h.actions().await.unwrap())
+    }
+
+    fn broken(ledger: &[Entry], actions: &BTreeMap<ActionId, ActionRecord>) -> BTreeSet<Law> {
+        let mut checks = Checks { ledger, actions, faults: Vec::new() };
+        checks.entries();
+        checks.lanes();
+        checks.at_most_once(&|_| Some(Grade::AtMostOnce));
+        checks.strict_order(&actions.iter().map(|(id, a)| (*id, (0, a.seq))).collect());
+        checks.faults.into_iter().map(|f| f.law).collect()
+    }
+
+    #[tokio::test]
+    async fn each_law_of_the_ledger_can_be_broken() {
+        let (ledger, actions) = world().await;
+        let kinds: Vec<_> = ledger.iter().map(|e| e.body.kind().as_str()).collect();
+        assert_eq!(kinds, ["intent", "attempt", "receipt", "intent", "attempt", "receipt"]);
+        assert_eq!(broken(&ledger, &actions), BTreeSet::new());
+        let changed = |change: &dyn Fn(&mut Vec<Entry>)| {
+            let mut l = ledger.clone();
+            change(&mut l);
+            broken(&l, &actions)
+        };
+        let again = |l: &mut Vec<Entry>, i: usize| l.insert(i, l[i].clone());
+        assert_eq!(changed(&|l| drop(l.remove(0))), [Law::Attempts].into(), "no intent");
+        assert_eq!(changed(&|l| drop(l.remove(1))), [Law::Attempts].into(), "no result");
+        assert_eq!(changed(&|l| again(l, 0)), [Law::Attempts].into(), "two intents");
+        assert_eq!(changed(&|l| again(l, 1)), [Law::Attempts].into(), "two results");
+        assert_eq!(changed(&|l| drop(l.remove(5))), [Law::Receipts].into(), "no receipt");
+        assert_eq!(changed(&|l| again(l, 2)), [Law::Receipts].into(), "two receipts");
+        assert_eq!(changed(&|l| l.swap(2, 3)), [Law::Lanes].into(), "called before the first ended");
+        assert_eq!(changed(&|l| l.rotate_left(3)), [Law::Lanes].into(), "the later event first");
+        assert_eq!(changed(&|l| again(l, 4)), [Law::Attempts, Law::AtMostOnce].into(), "called again in doubt");
+    }
+
+    #[tokio::test]
+    async fn an_unplanned_receipt_is_seen() {
+        let (ledger, mut actions) = world().await;
+        actions.pop_last();
+        assert_eq!(broken(&ledger, &actions), [Law::Receipts].into());
+    }
+}
