@@ -6,7 +6,9 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde_json::Value;
+use tollgate_core::event::EVENT_TYPE_MAX;
 use tollgate_core::id::IdError;
+use tollgate_core::route::check_glob;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema};
 
@@ -198,6 +200,15 @@ pub(crate) fn maybe_whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<i64>
 pub(crate) fn word<T>(name: &str, text: Option<&str>, parse: impl Fn(&str) -> Option<T>, all: &[&str]) -> Result<Option<T>, ApiError> {
     text.map(|t| parse(t).ok_or_else(|| ApiError::invalid(format!("`{name}`: `{}` is not one of {}", t.escape_debug(), all.join(", ")))))
         .transpose()
+}
+
+/// Judges a glob over event types.
+pub(crate) fn glob(name: &str, text: Option<&str>) -> Result<(), ApiError> {
+    let Some(text) = text else { return Ok(()) };
+    if text.len() > EVENT_TYPE_MAX {
+        return Err(ApiError::invalid(format!("`{name}` has {} bytes: at most {EVENT_TYPE_MAX} are taken", text.len())));
+    }
+    check_glob(text).map_err(|m| ApiError::invalid(format!("`{name}`: {m}")))
 }
 
 /// Reads an id of a query or body.

@@ -5,7 +5,6 @@ use http::StatusCode;
 use serde::Deserialize;
 use tollgate_core::id::ReplayId;
 use tollgate_core::ports::ReplayRange;
-use tollgate_core::route::check_glob;
 use tollgate_core::time::Timestamp;
 use utoipa::{IntoParams, ToSchema};
 
@@ -14,7 +13,7 @@ use crate::cursor::{Asked, List};
 use crate::deps::App;
 use crate::docs::{ListErrors, ReadErrors, WriteErrors};
 use crate::error::ApiError;
-use crate::extract::{Id, MaybeJson, Params};
+use crate::extract::{Id, MaybeJson, Params, glob};
 use crate::view::ReplayView;
 
 use super::reply::{Reply, json, no_such, ok};
@@ -92,9 +91,7 @@ pub(crate) async fn post_replay(
     {
         return Err(ApiError::invalid("`from` lies after `to`"));
     }
-    if let Some(glob) = &body.event_type {
-        check_glob(glob).map_err(|m| ApiError::invalid(format!("`event_type`: {m}")))?;
-    }
+    glob("event_type", body.event_type.as_deref())?;
     if let Some(name) = &body.operator {
         let known = app.deps.bundles.active(caller.scope()).is_some_and(|a| a.bundle.spec.operators.contains_key(name));
         if !known {

@@ -6,7 +6,6 @@ use axum::response::IntoResponse as _;
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Deserialize;
-use tollgate_core::route::check_glob;
 use utoipa::IntoParams;
 
 use crate::auth::{Caller, perm};
@@ -14,7 +13,7 @@ use crate::cursor::StreamCursors;
 use crate::deps::App;
 use crate::docs::StreamErrors;
 use crate::error::{ApiError, Code};
-use crate::extract::Params;
+use crate::extract::{Params, glob};
 use crate::follow::{Filter, Follower, Following};
 use crate::serve::Closing;
 
@@ -54,9 +53,7 @@ pub(crate) async fn stream(
     Params(q): Params<StreamQuery>,
 ) -> Reply {
     let scope = caller.scope();
-    if let Some(glob) = &q.event_type {
-        check_glob(glob).map_err(|m| ApiError::invalid(format!("`event_type`: {m}")))?;
-    }
+    glob("event_type", q.event_type.as_deref())?;
     let follow = match q.follow.as_deref() {
         None | Some("true") => true,
         Some("false") => false,

@@ -75,6 +75,7 @@ async fn what_came_while_an_operator_was_paused_gets_its_chance_by_a_replay_and_
     for body in [
         json!({"operator": "nobody"}),
         json!({"event_type": "note*"}),
+        json!({"event_type": "a".repeat(201)}),
         json!({"from": "soon"}),
         json!({"from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}),
         json!({"form": "2026-02-01T00:00:00Z"}),
@@ -84,6 +85,7 @@ async fn what_came_while_an_operator_was_paused_gets_its_chance_by_a_replay_and_
     insta::assert_snapshot!(said.join("\n"), @r"
     404 not_found: there is no operator `nobody` in this tenant and mode
     400 invalid_parameter: `event_type`: `note*` in `note*`: a star stands alone between dots; `*` is one segment, `**` any number
+    400 invalid_parameter: `event_type` has 201 bytes: at most 200 are taken
     400 invalid_parameter: `from`: `soon` is not an RFC 3339 time such as 2026-01-31T12:00:00Z
     400 invalid_parameter: `from` lies after `to`
     400 invalid_parameter: the field `form` is not known: did you mean `from`?
