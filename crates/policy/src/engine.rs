@@ -52,7 +52,7 @@ impl Policies {
     /// Compiles policy files against the tools and operators of a bundle.
     ///
     /// # Errors
-    /// Every fault found, in order of path and place. Faults of single files hide those that only show in the whole.
+    /// Every fault found, in order of path and place.
     pub fn compile<'a>(
         sources: &[PolicySource],
         tools: &BTreeMap<String, ToolSpec>,
@@ -66,7 +66,7 @@ impl Policies {
         let generated = schema::generate(tools).map_err(of_tools)?;
         limits::check(&generated.json, "the schema of the tools", limits::SCHEMA_NODES, limits::SCHEMA_BYTES).map_err(of_tools)?;
         let cedar = Schema::from_json_value(generated.json.clone()).map_err(|e| of_tools(format!("they have no schema: {e}")))?;
-        let loaded = sources::load(&sources).map_err(sorted)?;
+        let (loaded, mut faults) = sources::read(&sources);
         let all = policy_set(loaded.values().map(|l| &l.policy)).map_err(whole)?;
         let names = generated.hierarchy.actions.iter().flat_map(|(action, groups)| groups.iter().chain([action]));
         let world = World {
@@ -77,8 +77,9 @@ impl Policies {
             types: &types,
         };
         let findings = world.validate(&loaded, &all, cedar);
-        if !findings.faults.is_empty() {
-            return Err(findings.faults);
+        faults.extend(findings.faults);
+        if !faults.is_empty() {
+            return Err(sorted(faults));
         }
         let entities = generated.hierarchy.entities(&types).map_err(whole)?;
         let actions = actions(tools, generated.inputs, &generated.hierarchy, &loaded, &types).map_err(whole)?;

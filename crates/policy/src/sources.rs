@@ -35,11 +35,17 @@ pub(crate) type LoadedSet = BTreeMap<String, Loaded>;
 
 /// Loads all files, or says everything that is wrong with them.
 pub(crate) fn load(sources: &[PolicySource]) -> Result<LoadedSet, Vec<PolicyFault>> {
+    let (all, faults) = read(sources);
+    if faults.is_empty() { Ok(all) } else { Err(faults) }
+}
+
+/// What can be read, so that it can be looked at further, and everything that is wrong.
+pub(crate) fn read(sources: &[PolicySource]) -> (LoadedSet, Vec<PolicyFault>) {
     let mut faults = too_much(sources);
     let mut seen: HashMap<&str, usize> = HashMap::new();
     let mut all = LoadedSet::new();
     if !faults.is_empty() {
-        return Err(faults);
+        return (all, faults);
     }
     for (file, source) in sources.iter().enumerate() {
         if seen.insert(&source.path, file).is_some() {
@@ -50,10 +56,8 @@ pub(crate) fn load(sources: &[PolicySource]) -> Result<LoadedSet, Vec<PolicyFaul
             Err(more) => faults.extend(more),
             Ok(policies) => {
                 for (policy, span) in policies {
-                    match named(source, file, &policy, span) {
-                        Err(more) => faults.extend(more),
-                        Ok(loaded) => insert(&mut all, loaded, sources, &mut faults),
-                    }
+                    let loaded = named(source, file, &policy, span, &mut faults);
+                    insert(&mut all, loaded, sources, &mut faults);
                 }
             }
         }
@@ -62,7 +66,7 @@ pub(crate) fn load(sources: &[PolicySource]) -> Result<LoadedSet, Vec<PolicyFaul
             break;
         }
     }
-    if faults.is_empty() { Ok(all) } else { Err(faults) }
+    (all, faults)
 }
 
 fn too_much(sources: &[PolicySource]) -> Vec<PolicyFault> {
@@ -110,10 +114,10 @@ fn parse(source: &PolicySource) -> Result<Vec<(Policy, Range<usize>)>, Vec<Polic
     }
 }
 
-/// Re-keys a policy to its `@id` and reads its annotations.
-fn named(source: &PolicySource, file: usize, policy: &Policy, span: Range<usize>) -> Result<Loaded, Vec<PolicyFault>> {
+/// Re-keys a policy to its `@id` and reads its annotations. One without a usable id gets a stand-in, so that the rest of it is looked at.
+fn named(source: &PolicySource, file: usize, policy: &Policy, span: Range<usize>, faults: &mut Vec<PolicyFault>) -> Loaded {
     let text = source.text.get(span.clone()).unwrap_or_default();
-    let mut faults = Vec::new();
+    let mut usable = true;
     let mut fault = |word: &str, message: String, help: Option<String>| {
         let at = span.start + annotation_at(text, word).unwrap_or(0);
         faults.push(PolicyFault::at(&source.path, &source.text, at, message, help));
@@ -129,9 +133,11 @@ fn named(source: &PolicySource, file: usize, policy: &Policy, span: Range<usize>
     if id.is_empty() {
         let help = "add `@id(\"…\")` before `permit` or `forbid`: receipts and approvals cite policies by it";
         fault(ANNOTATION_ID, "this policy has no `@id`".to_owned(), Some(help.to_owned()));
+        usable = false;
     } else if id.len() > NAME_BYTES || id.chars().any(char::is_control) {
         let message = format!("the id of a policy has at most {NAME_BYTES} bytes and no control characters");
         fault(ANNOTATION_ID, message, None);
+        usable = false;
     }
     let queue = policy.annotation(ANNOTATION_APPROVAL).map(|given| queue_name(given, text));
     match &queue {
@@ -145,10 +151,8 @@ fn named(source: &PolicySource, file: usize, policy: &Policy, span: Range<usize>
         }
         _ => {}
     }
-    if !faults.is_empty() {
-        return Err(faults);
-    }
-    Ok(Loaded { policy: policy.new_id(PolicyId::new(id)), text: text.to_owned(), file, start: span.start, queue })
+    let id = if usable { id.to_owned() } else { format!("policy without an id, {file}:{}", span.start) };
+    Loaded { policy: policy.new_id(PolicyId::new(id)), text: text.to_owned(), file, start: span.start, queue }
 }
 
 fn insert(all: &mut LoadedSet, loaded: Loaded, sources: &[PolicySource], faults: &mut Vec<PolicyFault>) {

@@ -39,7 +39,8 @@ impl Project {
         }
     }
 
-    /// Reads a project as far as it goes: specs with faults are left out of the bundle, so that the compilers can look at the others.
+    /// Reads a project as far as it goes: specs that the grammar does not allow are left out of the bundle; the compilers can look at
+    /// all others.
     /// `None` when there is no project to read.
     pub fn load_lenient(root: &Path) -> (Option<Self>, Vec<Fault>) {
         let mut faults = Vec::new();
@@ -48,11 +49,12 @@ impl Project {
         let mut documents = index::documents(&sources.specs, &mut faults);
         documents.iter_mut().for_each(|d| check_document(d, &mut faults));
         let index = Index::new(&documents, &mut faults);
+        let unreadable = faults.clone();
         let mut second = Vec::new();
         judge(&documents, &index, &settings_node, &mut second);
         let texts = sources.specs.iter().chain(&sources.settings).map(|s| (s.path.clone(), s.text.clone())).collect();
         let mut faults = merge(faults, second);
-        let bundle = bundle(&documents, &index, &settings, sources, &mut faults);
+        let bundle = bundle(&documents, &index, &settings, sources, unreadable, &mut faults);
         within_texts(&mut faults, &texts);
         (Some(Self { root: root.to_owned(), settings, bundle, documents, index, texts }), faults)
     }
@@ -127,9 +129,16 @@ fn judge(documents: &[Document], index: &Index, settings: &Node, faults: &mut Ve
     }
 }
 
-/// Everything that has no fault. What refers to a faulty tool is left out as well: its fault would only be told twice.
-fn bundle(documents: &[Document], index: &Index, settings: &Settings, sources: Sources, faults: &mut Vec<Fault>) -> BundleSpec {
-    let mut builder = Builder { documents, faulty: faults.clone(), faults };
+/// Everything that can be read, so that the compilers find their faults as well.
+fn bundle(
+    documents: &[Document],
+    index: &Index,
+    settings: &Settings,
+    sources: Sources,
+    unreadable: Vec<Fault>,
+    faults: &mut Vec<Fault>,
+) -> BundleSpec {
+    let mut builder = Builder { documents, faulty: unreadable, faults };
     let mut tools = BTreeMap::new();
     for tool in index.tools.values() {
         tools.extend(builder.tools(tool).into_iter().map(|t| (t.name.clone(), t)));
@@ -143,9 +152,8 @@ fn bundle(documents: &[Document], index: &Index, settings: &Settings, sources: S
     let connectors: BTreeMap<_, _> = connectors.into_iter().map(|c| (c.name.clone(), c)).collect();
     tools.retain(|_, t: &mut ToolSpec| connectors.contains_key(&t.connector));
     let bindings: BTreeMap<_, _> = settings.bindings.clone().into_iter().filter(|(_, tool)| tools.contains_key(tool)).collect();
-    let known = |name: &str| tools.contains_key(name) || bindings.contains_key(name);
     BundleSpec {
-        operators: operators.into_iter().filter(|o| o.propose.iter().all(|a| known(&a.tool))).map(|o| (o.name.clone(), o)).collect(),
+        operators: operators.into_iter().map(|o| (o.name.clone(), o)).collect(),
         policies: policies.into_iter().map(|p| (p.name.clone(), p)).collect(),
         cedar: sources.policies.into_iter().map(|s| PolicySource { path: s.path, text: s.text }).collect(),
         connectors,
@@ -156,7 +164,7 @@ fn bundle(documents: &[Document], index: &Index, settings: &Settings, sources: S
 
 struct Builder<'a> {
     documents: &'a [Document],
-    /// What was found before anything was built.
+    /// What the grammar does not allow: types cannot be filled from it.
     faulty: Vec<Fault>,
     faults: &'a mut Vec<Fault>,
 }

@@ -179,7 +179,8 @@ impl Server {
             line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
         };
         let stat = self.proc("stat")?;
-        let times: Vec<u64> = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
+        let times: Vec<u64> =
+            stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2).filter_map(|n| n.parse().ok()).collect();
         #[expect(clippy::cast_precision_loss, reason = "megabytes")]
         let rss_mb = field(&self.proc("status")?, "VmRSS:") as f64 / 1024.0;
         // Linux counts processor time in hundredths of a second.

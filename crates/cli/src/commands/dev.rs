@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::check;
@@ -92,8 +93,9 @@ pub async fn run(cx: &Context, what: Dev) -> Result<(), Failure> {
     let data = cx.data_dir(Some(&project));
     let listen = what.listen.or_else(|| project.settings.listen.map(|a| a.to_string())).unwrap_or_else(|| LISTEN.to_owned());
     let serving = Serving::start(&data, &project.root, &assembled, &listen).await?;
+    let stop = Stop::catch()?;
     banner(cx, &project, &serving, &data);
-    wait_for_signal().await?;
+    stop.wait().await;
     if !cx.out.json {
         cx.out.line("\nstopping: calls under way are awaited");
     }
@@ -103,7 +105,9 @@ pub async fn run(cx: &Context, what: Dev) -> Result<(), Failure> {
 
 fn banner(cx: &Context, project: &tollgate_spec::Project, serving: &Serving, data: &Path) {
     if cx.out.json {
-        cx.out.line(serde_json::json!({"url": format!("http://{}", serving.addr), "data": data, "bundle": project.bundle.digest()}).to_string());
+        cx.out.line(
+            serde_json::json!({"url": format!("http://{}", serving.addr), "data": data, "bundle": project.bundle.digest()}).to_string(),
+        );
         return;
     }
     let b = &project.bundle;
@@ -119,20 +123,30 @@ fn banner(cx: &Context, project: &tollgate_spec::Project, serving: &Serving, dat
     cx.out.line("Ctrl-C stops it; nothing is lost.");
 }
 
-/// Waits for Ctrl-C or SIGTERM. A second one ends the process at once: that too loses nothing.
-async fn wait_for_signal() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate())?;
-    tokio::select! {
-        r = tokio::signal::ctrl_c() => r?,
-        _ = term.recv() => {}
+/// Ctrl-C and SIGTERM, caught from here on: whoever saw that the server is ready may stop it.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn catch() -> Result<Self, Failure> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    tokio::spawn(async move {
+
+    async fn asked(&mut self) {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = term.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-        std::process::exit(i32::from(Exit::Interrupted.code()));
-    });
-    Ok(())
+    }
+
+    /// Waits. A second signal ends the process at once: that too loses nothing.
+    async fn wait(mut self) {
+        self.asked().await;
+        tokio::spawn(async move {
+            self.asked().await;
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        });
+    }
 }

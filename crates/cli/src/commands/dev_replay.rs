@@ -42,7 +42,7 @@ pub async fn run(cx: &Context, what: DevReplay) -> Result<(), Failure> {
     bundle.connectors.values_mut().for_each(|c| c.test_config = None);
     let assembled = assemble(Arc::new(bundle), &project.root).map_err(|f| Failure::plain(f.lines().join("\n")))?;
     let folder = tempfile::tempdir()?;
-    let node = Node::open(folder.path(), &project.root, Options::default()).await?;
+    let node = Node::open(&folder.path().join("data"), &project.root, Options::default()).await?;
     node.deploy(&assembled).await?;
     let keys = Keys::ensure(&node).await?;
     node.service.start().await?;

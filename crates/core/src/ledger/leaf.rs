@@ -10,7 +10,8 @@ use crate::id::{EntryId, ResellerId, TenantId};
 use crate::scope::{Mode, Scope};
 use crate::time::Timestamp;
 
-use super::kinds::{Body, Kind};
+use super::body::Body;
+use super::kinds::Kind;
 
 /// The only version of the leaf format.
 pub const LEAF_VERSION: u64 = 1;

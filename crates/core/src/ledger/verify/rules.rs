@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use crate::attempt::AttemptResult;
 use crate::hash::Digest;
 use crate::id::{ActionId, ApprovalId, EntryId};
-use crate::ledger::kinds::{
-    ActionRef, Approval, ApprovalStep, AttemptEnd, Body, Disposition, Evidence, Field, Intent, Receipt, Resolution,
-};
+use crate::ledger::body::Body;
+use crate::ledger::kinds::{ActionRef, Approval, ApprovalStep, AttemptEnd, Disposition, Evidence, Field, Intent, Receipt, Resolution};
 use crate::ledger::leaf::Entry;
 use crate::scope::Mode;
 use crate::spec::Effect;

@@ -1,0 +1,11 @@
+//! The program as it is built, from outside: what a new user does, what goes wrong, and what must never get out.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+#[path = "program/bad_days.rs"]
+mod bad_days;
+#[path = "program/canary.rs"]
+mod canary;
+#[path = "program/journey.rs"]
+mod journey;
+#[path = "program/support.rs"]
+mod support;
