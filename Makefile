@@ -1,7 +1,7 @@
 # The commands a person types; each does its own set-up. CARGO_TARGET_DIR is honoured.
 CARGO ?= cargo
 
-.PHONY: demo test check fmt crash
+.PHONY: demo test check fmt crash soak bench
 
 ## demo: the main job on real input - 255 recorded GitHub deliveries become governed, receipted actions, against a tracker that misbehaves
 demo:
@@ -17,6 +17,21 @@ test:
 crash:
 	$(CARGO) run --release --locked --features lossy -p tollgate -- bench crash
 	$(CARGO) run --release --locked --features lossy -p tollgate -- bench crash --lossy
+
+## soak: a million seeds of the simulator; SEEDS=n for another number
+SEEDS ?= 1000000
+soak:
+	$(CARGO) run --release --locked -p tollgate-sim --bin soak -- --seeds $(SEEDS)
+
+## bench: every benchmark, beside floors of the same disk; leave the machine alone meanwhile
+bench:
+	$(CARGO) build --release --locked -p tollgate
+	$(CARGO) run --release --locked -p tollgate -- bench loop
+	$(CARGO) run --release --locked -p tollgate -- bench loop --concurrency 1
+	$(CARGO) run --release --locked -p tollgate -- bench ingest
+	$(CARGO) run --release --locked -p tollgate -- bench ingest --lines 100
+	$(CARGO) run --release --locked -p tollgate -- bench dedup
+	$(CARGO) run --release --locked -p tollgate -- bench open
 
 ## check: format, lints, docs, dependency rules
 check:

@@ -1,5 +1,6 @@
 //! This machine's clock and randomness: the only place where they are read.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tollgate_core::ports::{Clock, Entropy, IdSource};
@@ -8,11 +9,16 @@ use tollgate_core::time::Timestamp;
 /// The machine's wall clock.
 pub struct SystemClock;
 
+/// The latest instant that was given out, in microseconds.
+static LATEST: AtomicI64 = AtomicI64::new(0);
+
+/// Never runs backwards while the process lives, whatever is done to the machine's clock.
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "time enters the program here")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(LATEST.fetch_max(now, Ordering::Relaxed).max(now))
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Ne
     let problem = wants_problem(request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let read = matches!(*request.method(), http::Method::GET | http::Method::HEAD);
     let span = tracing::info_span!("request", request_id = %id, method = %request.method(), route);
     let caught = AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind().await;
     let mut response = caught.unwrap_or_else(|_| {
@@ -69,6 +70,12 @@ pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Ne
     let took = app.deps.ids.now().since(began);
     let status = response.status().as_u16();
     app.meters.count(route, status, took.as_secs_f64());
-    span.in_scope(|| tracing::info!(status, ms = took.as_secs_f64() * 1000.0, "answered"));
+    let ms = took.as_secs_f64() * 1000.0;
+    // What changes nothing and went well is of interest to nobody but those who look for it.
+    if read && status < 400 {
+        span.in_scope(|| tracing::debug!(status, ms, "answered"));
+    } else {
+        span.in_scope(|| tracing::info!(status, ms, "answered"));
+    }
     response
 }

@@ -1,6 +1,7 @@
 //! Opening a store: the lock, the version, the pragmas. Whatever is wrong is said, nothing is guessed.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,7 +81,12 @@ pub(crate) fn lock(path: Option<&Path>) -> Result<Lock, OpenError> {
     let Some(path) = path else { return Ok(Lock(None)) };
     let lock_path = path.with_extension("lock");
     let unavailable = |e: std::io::Error| OpenError::Unavailable { path: lock_path.clone(), message: e.to_string() };
-    let file = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(unavailable)?;
+    let private = |path: &Path| File::options().create(true).truncate(false).write(true).mode(0o600).open(path);
+    let file = private(&lock_path).map_err(unavailable)?;
+    // SQLite would make it readable for everybody; what lies beside it takes its mode over.
+    if !path.exists() {
+        private(path).map_err(unavailable)?;
+    }
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock(Some(file))),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(path.to_owned())),

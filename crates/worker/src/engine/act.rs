@@ -54,7 +54,13 @@ impl Engine {
         let Some(active) = self.deps.bundles.active(claimed.scope) else {
             return Err(StoreError::Unavailable("no bundle is deployed".to_owned()));
         };
-        let Some(bundle) = self.deps.bundles.pinned(record.bundle).await else {
+        let pinned = self.deps.bundles.pinned(record.bundle).await;
+        if pinned.is_none() && (record.open.is_some() || record.attempts.in_doubt) {
+            // What may have happened is not invalid: it waits until its tool can be asked.
+            let message = format!("the action {} is in doubt, and the bundle {} that it needs is not available", record.id, record.bundle);
+            return Err(StoreError::Unavailable(message));
+        }
+        let Some(bundle) = pinned else {
             let ending =
                 Ending::new(Disposition::Invalid, "bundle_missing").detail("the bundle that this run is pinned to is not available");
             return self.end_unasked(claimed, record, ending).await;

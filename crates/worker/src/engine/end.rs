@@ -164,7 +164,9 @@ impl Engine {
         let command = disposal(&self.deps, record, on_unknown, ending, Authority::Lease(claimed.lease), Some(self.session))?;
         let kept: Vec<_> = command.close.iter().map(|c| c.entry.clone()).chain([command.disposal.receipt.clone()]).collect();
         // An answer lost here is read again by the caller; the call is never made again.
+        let disposition = command.disposal.disposition;
         let disposed = self.deps.effects.dispose(command).await?;
+        metrics::counter!("tollgate_actions_total", "disposition" => disposition.as_str()).increment(1);
         self.stored(claimed.scope, &kept);
         Ok(Outcome::Done(disposed.claimed))
     }
