@@ -5,6 +5,8 @@
 mod actions;
 #[path = "api/auth.rs"]
 mod auth;
+#[path = "api/borders.rs"]
+mod borders;
 #[path = "api/events.rs"]
 mod events;
 #[path = "api/flow.rs"]

@@ -15,9 +15,11 @@ use crate::open::Committed;
 /// Bits of a row id that are the position in its log.
 const POSITION_BITS: u32 = 40;
 
-/// The row id of an entry.
+/// The row id of an entry. A position beyond every log's end, which a cursor made by hand may name, is the first row of the next
+/// log and no further: rows behind that are another tenant's or mode's.
 pub(crate) fn entry_row(log: i64, position: u64) -> i64 {
-    (log << POSITION_BITS) + i64::try_from(position).unwrap_or(i64::MAX)
+    let end = 1_i64 << POSITION_BITS;
+    (log << POSITION_BITS) + i64::try_from(position).map_or(end, |p| p.min(end))
 }
 
 /// The position of an entry's row.
