@@ -22,13 +22,20 @@ use crate::subjects::{SubjectKey, Subjects};
 pub const SECRET_MAX: usize = 64 * 1024;
 const KEY_ID: usize = 16;
 
+/// Ciphertexts that were read, and how often any of them was said to have changed.
+#[derive(Default)]
+struct Ciphertexts {
+    kept: BTreeMap<(Scope, String), SecretCiphertext>,
+    changes: u64,
+}
+
 /// The vault of one process.
 pub struct Vault {
     master: MasterKey,
     ids: IdSource,
     source: Arc<dyn SecretSource>,
     tenants: RwLock<BTreeMap<TenantId, Secret32>>,
-    ciphertexts: RwLock<BTreeMap<(Scope, String), SecretCiphertext>>,
+    ciphertexts: RwLock<Ciphertexts>,
     subjects: Subjects,
 }
 
@@ -87,7 +94,9 @@ impl Vault {
 
     /// A secret was set or removed: the next lease reads it again.
     pub fn secret_changed(&self, scope: Scope, name: &str) {
-        self.ciphertexts.write().remove(&(scope, name.to_owned()));
+        let mut all = self.ciphertexts.write();
+        all.changes += 1;
+        all.kept.remove(&(scope, name.to_owned()));
     }
 
     /// Forgets a subject's key, as erasing it needs.
@@ -113,11 +122,19 @@ impl Vault {
 
     async fn ciphertext(&self, scope: Scope, name: &str) -> Result<SecretCiphertext, VaultError> {
         let key = (scope, name.to_owned());
-        if let Some(found) = self.ciphertexts.read().get(&key) {
-            return Ok(found.clone());
-        }
+        let changes = {
+            let all = self.ciphertexts.read();
+            if let Some(found) = all.kept.get(&key) {
+                return Ok(found.clone());
+            }
+            all.changes
+        };
         let found = self.source.secret(scope, name).await?.ok_or_else(|| VaultError::NotSet(name.to_owned()))?;
-        self.ciphertexts.write().insert(key, found.clone());
+        let mut all = self.ciphertexts.write();
+        // What was read while a secret was set or removed may be the old one: kept, it would serve until the process ends.
+        if all.changes == changes {
+            all.kept.insert(key, found.clone());
+        }
         Ok(found)
     }
 

@@ -97,6 +97,44 @@ fn a_rotated_secret_is_read_again_once_it_is_said() {
     assert_eq!(lease(&v, live, "token").unwrap().expose(), b"two");
 }
 
+/// Answers what it held when it was asked, and only later.
+#[derive(Default)]
+struct Slow(Shelf);
+impl SecretSource for Slow {
+    fn secret<'a>(&'a self, scope: Scope, name: &'a str) -> BoxFuture<'a, Result<Option<SecretCiphertext>, VaultError>> {
+        let found = self.0.secret(scope, name);
+        let mut asked = false;
+        let mut found = Some(found);
+        Box::pin(std::future::poll_fn(move |cx| {
+            if !std::mem::replace(&mut asked, true) {
+                return Poll::Pending;
+            }
+            found.as_mut().map_or(Poll::Pending, |f| f.as_mut().poll(cx))
+        }))
+    }
+}
+
+#[test]
+fn a_secret_that_changes_while_it_is_read_is_not_kept() {
+    let slow = Arc::new(Slow::default());
+    let v = Vault::new(MasterKey::from_text(&"ab".repeat(32)).unwrap(), ids(), Arc::clone(&slow) as Arc<dyn SecretSource>);
+    let live = scope(2, Mode::Live);
+    v.load_tenant(live, None).unwrap().unwrap();
+    let shelf = |version, value: &[u8]| {
+        slow.0.0.lock().unwrap().insert((live, "token".to_owned()), v.encrypt_secret(live, "token", version, value).unwrap());
+    };
+    shelf(1, b"leaked");
+    let mut context = Context::from_waker(Waker::noop());
+    let mut early = v.lease(live, "token");
+    assert!(early.as_mut().poll(&mut context).is_pending());
+    shelf(2, b"rotated");
+    v.secret_changed(live, "token");
+    assert!(matches!(early.as_mut().poll(&mut context), Poll::Ready(Ok(l)) if l.version() == 1), "read before the change");
+    let mut late = v.lease(live, "token");
+    assert!(late.as_mut().poll(&mut context).is_pending(), "the store is asked again");
+    assert!(matches!(late.as_mut().poll(&mut context), Poll::Ready(Ok(l)) if l.expose() == b"rotated"));
+}
+
 #[test]
 fn every_changed_byte_of_a_sealed_value_is_noticed() {
     let (v, _) = vault();

@@ -124,9 +124,9 @@ impl Desk for Counter {
         let actor = actor.clone();
         Box::pin(async move {
             let entry = self.change(&actor, plain(Subject::Secret, &name, &actor, "removed"))?;
-            let removed = self.deps.registry.remove_secret(actor.scope, name.clone(), entry).await?;
+            let removed = self.deps.registry.remove_secret(actor.scope, name.clone(), entry).await;
             self.deps.engine.sealer.secret_changed(actor.scope, &name);
-            Ok(removed)
+            Ok(removed?)
         })
     }
     fn secrets(&self, actor: &Actor) -> DeskOut<'_, Vec<SecretInfo>> {

@@ -34,8 +34,10 @@ pub(super) async fn set_secret(desk: &Counter, actor: &Actor, name: &str, value:
     let mut change = plain(Subject::Secret, name, actor, "set");
     change.version = Some(version);
     let entry = desk.change(actor, change)?;
-    registry.put_secret(actor.scope, ciphertext, entry, desk.deps.engine.ids.now()).await?;
+    let put = registry.put_secret(actor.scope, ciphertext, entry, desk.deps.engine.ids.now()).await;
+    // Whatever the answer: one that was lost may have been a yes, and the old value must not serve on.
     sealer.secret_changed(actor.scope, name);
+    put?;
     Ok(version)
 }
 
