@@ -12,6 +12,7 @@ mod keys;
 mod node;
 mod options;
 mod output;
+mod path;
 mod recompute;
 mod settle;
 mod system;
@@ -22,6 +23,7 @@ use clap::Parser;
 
 use crate::cli::Cli;
 use crate::exit::Exit;
+use crate::output::Output;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,7 +33,13 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.log();
     match cli.run().await {
-        Ok(()) => Exit::Done.into(),
+        Ok(()) => match Output::lost() {
+            None => Exit::Done.into(),
+            Some(e) => {
+                eprintln!("error: standard output took not everything: {e}");
+                Exit::Failed.into()
+            }
+        },
         Err(failure) => {
             eprintln!("error: {failure}");
             failure.exit.into()

@@ -1,8 +1,12 @@
 //! What people see: tables, times, colour only on a terminal. Machines get JSON.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use serde_json::Value;
+
+/// The first failure of standard output; commands go on, and the program's end speaks of it.
+static BROKEN: OnceLock<io::Error> = OnceLock::new();
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +31,36 @@ impl Output {
 
     /// Prints a line. A reader that went away ends the output, not the program.
     pub fn line(self, text: impl AsRef<str>) {
-        let _ = writeln!(io::stdout().lock(), "{}", text.as_ref());
+        self.bytes(format!("{}\n", text.as_ref()).as_bytes());
+    }
+
+    /// Prints bytes as they are.
+    pub fn bytes(self, bytes: &[u8]) {
+        if BROKEN.get().is_some() {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        if let Err(e) = out.write_all(bytes).and_then(|()| out.flush()) {
+            // Only the first failure counts; another thread may have been quicker.
+            let _ = BROKEN.set(e);
+        }
+    }
+
+    /// Nobody reads any more: what only prints may end.
+    pub fn unread() -> bool {
+        BROKEN.get().is_some()
+    }
+
+    /// Why standard output took not everything. A reader that had enough, such as `head`, is no failure.
+    pub fn lost() -> Option<&'static io::Error> {
+        BROKEN.get().filter(|e| e.kind() != io::ErrorKind::BrokenPipe)
+    }
+
+    /// Says something beside the output, for people: scripts that read standard output never meet it.
+    pub fn aside(self, text: &str) {
+        if !self.json {
+            eprintln!("{text}");
+        }
     }
 
     /// Prints JSON, whole and readable.
@@ -64,8 +97,11 @@ pub fn text(v: &Value, pointer: &str) -> String {
     }
 }
 
-/// A time to the second, as people read it.
+/// A time to the second, as people read it; `Z` says that it is UTC.
 pub fn time(v: &Value, pointer: &str) -> String {
     let full = text(v, pointer);
-    full.get(..19).map_or(full.clone(), |s| s.replace('T', " "))
+    match full.get(..19) {
+        Some(s) if full.ends_with('Z') => format!("{}Z", s.replace('T', " ")),
+        _ => full,
+    }
 }

@@ -4,9 +4,11 @@ use axum::http::Method;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::page::all;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{text, time};
+use crate::path::part;
 
 /// What to do with approval requests.
 #[derive(Debug, Subcommand)]
@@ -74,7 +76,7 @@ pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
     match what {
         Approvals::List { queue, status } => list(cx, queue, &status).await,
         Approvals::Show { id } => {
-            let v = cx.client().await?.json(Method::GET, &format!("/v1/approvals/{id}"), None).await?;
+            let v = cx.client().await?.json(Method::GET, &format!("/v1/approvals/{}", part(&id)), None).await?;
             if cx.out.json {
                 cx.out.value(&v)
             } else {
@@ -89,7 +91,7 @@ pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
             if let Some(comment) = comment {
                 body["comment"] = json!(comment);
             }
-            let v = cx.client().await?.json(Method::POST, &format!("/v1/actions/{id}/resolve"), Some(&body)).await?;
+            let v = cx.client().await?.json(Method::POST, &format!("/v1/actions/{}/resolve", part(&id)), Some(&body)).await?;
             said(cx, &v, &format!("{id} is resolved: it {}", if happened { "happened" } else { "did not happen" }));
             Ok(())
         }
@@ -98,20 +100,16 @@ pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
 
 async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), Failure> {
     let client = cx.client().await?;
-    let mut path = format!("/v1/approvals?limit=100&status={status}");
-    if let Some(q) = queue {
-        path.push_str(&format!("&queue={q}"));
-    }
-    let asked = client.json(Method::GET, &path, None).await?;
-    let unknown =
-        if status == "open" { client.json(Method::GET, "/v1/actions?limit=100&state=unknown", None).await? } else { json!({"data": []}) };
+    // An unknown outcome belongs to no queue: whoever asks for one queue asks for its requests only.
+    let with_unknown = status == "open" && queue.is_none();
+    let asked = all(&client, "/v1/approvals", &[("status", Some(status.to_owned())), ("queue", queue)]).await?;
+    let unknown = if with_unknown { all(&client, "/v1/actions", &[("state", Some("unknown".to_owned()))]).await? } else { Vec::new() };
     if cx.out.json {
-        cx.out.value(&json!({"object": "list", "approvals": asked["data"], "unknown": unknown["data"]}));
+        cx.out.value(&json!({"object": "list", "approvals": asked, "unknown": unknown}));
         return Ok(());
     }
-    let rows = |v: &Value| v["data"].as_array().cloned().unwrap_or_default();
     let mut lines = Vec::new();
-    for a in rows(&asked) {
+    for a in asked {
         let queues = a["queues"].as_array().map(|q| q.iter().map(|q| text(q, "/name")).collect::<Vec<_>>().join(","));
         lines.push(vec![
             text(&a, "/id"),
@@ -122,7 +120,7 @@ async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), F
             time(&a, "/expires_at"),
         ]);
     }
-    for a in rows(&unknown) {
+    for a in unknown {
         lines.push(vec![text(&a, "/id"), "resolve".into(), "-".into(), text(&a, "/tool"), text(&a, "/entity_key"), "never".into()]);
     }
     if lines.is_empty() {
@@ -159,14 +157,14 @@ fn show(cx: &Context, v: &Value) {
 async fn answered(cx: &Context, id: &str, verb: &str, answer: AnswerArgs) -> Result<(), Failure> {
     let client = cx.client().await?;
     // The answer is to what stands there now, and to nothing that takes its place.
-    let asked = client.json(Method::GET, &format!("/v1/approvals/{id}"), None).await?;
+    let asked = client.json(Method::GET, &format!("/v1/approvals/{}", part(&id)), None).await?;
     let mut body = json!({"binding": asked["binding"]});
     for (name, value) in [("queue", answer.queue), ("comment", answer.comment)] {
         if let Some(value) = value {
             body[name] = json!(value);
         }
     }
-    let v = client.json(Method::POST, &format!("/v1/approvals/{id}/{verb}"), Some(&body)).await?;
+    let v = client.json(Method::POST, &format!("/v1/approvals/{}/{verb}", part(id)), Some(&body)).await?;
     said(cx, &v, &format!("{id}: {}", if verb == "approve" { "approved" } else { "denied" }));
     Ok(())
 }

@@ -69,19 +69,11 @@ async fn offered(client: &Client, input: &str) -> Result<Vec<Value>, Failure> {
         }
     }
     settle(client).await?;
-    let (mut runs, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let path = cursor.as_ref().map_or("/v1/runs?limit=100".to_owned(), |c| format!("/v1/runs?limit=100&cursor={c}"));
-        let page = client.json(Method::GET, &path, None).await?;
-        for run in page["data"].as_array().into_iter().flatten() {
-            runs.push(client.json(Method::GET, &format!("/v1/runs/{}", text(run, "/id")), None).await?);
-        }
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            runs.reverse();
-            return Ok(runs);
-        }
+    let mut runs = Vec::new();
+    for run in super::page::all(client, "/v1/runs", &[]).await?.iter().rev() {
+        runs.push(client.json(Method::GET, &format!("/v1/runs/{}", text(run, "/id")), None).await?);
     }
+    Ok(runs)
 }
 
 fn report(cx: &Context, runs: &[Value]) {

@@ -7,9 +7,10 @@ use axum::http::Method;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::page::{Listing, Page};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{text, time};
+use crate::output::{Output, text, time};
 
 /// What to do with events.
 #[derive(Debug, Subcommand)]
@@ -33,9 +34,8 @@ pub enum Events {
     },
     /// List events, newest first
     List {
-        /// How many, 1 to 100
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
+        #[command(flatten)]
+        page: Page,
         /// Only this type
         #[arg(long)]
         event_type: Option<String>,
@@ -75,18 +75,15 @@ pub async fn run(cx: &Context, what: Events) -> Result<(), Failure> {
             }
             Ok(())
         }
-        Events::List { limit, event_type } => {
-            let mut path = format!("/v1/events?limit={limit}");
-            if let Some(t) = event_type {
-                path.push_str(&format!("&event_type={t}"));
-            }
-            let v = cx.client().await?.json(Method::GET, &path, None).await?;
-            if cx.out.json {
-                cx.out.value(&v);
-                return Ok(());
-            }
-            let rows: Vec<_> = v["data"].as_array().into_iter().flatten().map(row).collect();
-            cx.out.table(&["event", "received", "type", "source", "subject"], &rows);
+        Events::List { page, event_type } => {
+            let listing = Listing {
+                path: "/v1/events",
+                filters: vec![("event_type", event_type)],
+                header: &["event", "received", "type", "source", "subject"],
+                row,
+                none: "no events",
+            };
+            page.print(cx, listing).await?;
             Ok(())
         }
         Events::Tail { from_start } => tail(cx, from_start).await,
@@ -156,6 +153,9 @@ async fn tail(cx: &Context, from_start: bool) -> Result<(), Failure> {
         }
         for e in fresh.iter().rev() {
             if cx.out.json { cx.out.line(e.to_string()) } else { cx.out.line(row(e).join("  ")) }
+        }
+        if Output::unread() {
+            return Ok(());
         }
         seen = fresh.first().map(|e| text(e, "/id")).or(seen);
         tokio::select! {

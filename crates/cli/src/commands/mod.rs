@@ -7,6 +7,7 @@ pub mod dev_replay;
 pub mod events;
 pub mod init;
 pub mod operators;
+pub mod page;
 pub mod receipts;
 pub mod replay;
 pub mod runs;

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::text;
+use crate::path::part;
 
 /// What to do with operators.
 #[derive(Debug, Subcommand)]
@@ -52,7 +53,7 @@ pub async fn run(cx: &Context, what: Operators) -> Result<(), Failure> {
         Operators::Pause { name } => (name, "pause"),
         Operators::Activate { name } => (name, "activate"),
     };
-    let v = client.json(Method::POST, &format!("/v1/operators/{name}/{verb}"), None).await?;
+    let v = client.json(Method::POST, &format!("/v1/operators/{}/{verb}", part(&name)), None).await?;
     if cx.out.json {
         cx.out.value(&v)
     } else {

@@ -9,10 +9,12 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use tollgate_core::ledger::{PublicKey, Report, SignedCheckpoint, VerifyFailure, verify};
 
+use super::page::{Listing, Page};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{text, time};
+use crate::path::{part, query};
 use crate::recompute::Recomputers;
 
 /// What to do with receipts.
@@ -20,9 +22,8 @@ use crate::recompute::Recomputers;
 pub enum Receipts {
     /// List receipts, newest first
     List {
-        /// How many, 1 to 100
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
+        #[command(flatten)]
+        page: Page,
         /// Only those about this action, `act_…`
         #[arg(long)]
         action: Option<String>,
@@ -60,9 +61,9 @@ pub enum Receipts {
 /// When the server says no, or the export does not verify.
 pub async fn run(cx: &Context, what: Receipts) -> Result<(), Failure> {
     match what {
-        Receipts::List { limit, action } => list(cx, limit, action).await,
+        Receipts::List { page, action } => list(cx, page, action).await,
         Receipts::Show { id } => {
-            let v = cx.client().await?.json(Method::GET, &format!("/v1/receipts/{id}"), None).await?;
+            let v = cx.client().await?.json(Method::GET, &format!("/v1/receipts/{}", part(&id)), None).await?;
             cx.out.value(&v);
             Ok(())
         }
@@ -71,19 +72,15 @@ pub async fn run(cx: &Context, what: Receipts) -> Result<(), Failure> {
     }
 }
 
-async fn list(cx: &Context, limit: u32, action: Option<String>) -> Result<(), Failure> {
-    let mut path = format!("/v1/receipts?limit={limit}");
-    if let Some(action) = action {
-        path.push_str(&format!("&action={action}"));
-    }
-    let v = cx.client().await?.json(Method::GET, &path, None).await?;
-    if cx.out.json {
-        cx.out.value(&v);
-        return Ok(());
-    }
-    let rows: Vec<_> = v["data"].as_array().into_iter().flatten().map(row).collect();
-    cx.out.table(&["receipt", "time", "disposition", "reason", "verdict", "tool", "principal"], &rows);
-    Ok(())
+async fn list(cx: &Context, page: Page, action: Option<String>) -> Result<(), Failure> {
+    let listing = Listing {
+        path: "/v1/receipts",
+        filters: vec![("action", action)],
+        header: &["receipt", "time", "disposition", "reason", "verdict", "tool", "principal"],
+        row,
+        none: "no receipts",
+    };
+    page.print(cx, listing).await
 }
 
 fn row(r: &Value) -> Vec<String> {
@@ -92,13 +89,13 @@ fn row(r: &Value) -> Vec<String> {
 }
 
 async fn export(cx: &Context, output: Option<PathBuf>, action: Option<String>) -> Result<(), Failure> {
-    let path = action.map_or("/v1/receipts/export".to_owned(), |a| format!("/v1/receipts/export?action={a}"));
+    let path = query("/v1/receipts/export", &[("action", action)]);
     let answer = cx.client().await?.send(Method::GET, &path, None, &[]).await?;
     if !answer.status.is_success() {
         return Err(crate::client::refusal(&answer));
     }
     match output {
-        None => std::io::stdout().write_all(&answer.body)?,
+        None => cx.out.bytes(&answer.body),
         Some(file) => {
             let mut out = File::create(&file).map_err(|e| Failure::plain(format!("`{}`: {e}", file.display())))?;
             out.write_all(&answer.body)?;

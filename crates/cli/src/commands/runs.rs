@@ -5,18 +5,19 @@ use clap::Subcommand;
 use serde_json::Value;
 use tollgate_core::time::Timestamp;
 
+use super::page::{Listing, Page};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{text, time};
+use crate::path::part;
 
 /// What to do with runs.
 #[derive(Debug, Subcommand)]
 pub enum Runs {
     /// List runs, newest first
     List {
-        /// How many, 1 to 100
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
+        #[command(flatten)]
+        page: Page,
         /// Only of this operator
         #[arg(long)]
         operator: Option<String>,
@@ -41,25 +42,19 @@ pub enum Runs {
 /// # Errors
 /// When the server says no.
 pub async fn run(cx: &Context, what: Runs) -> Result<(), Failure> {
-    let client = cx.client().await?;
     match what {
-        Runs::List { limit, operator, state } => {
-            let mut path = format!("/v1/runs?limit={limit}");
-            for (name, value) in [("operator", operator), ("state", state)] {
-                if let Some(v) = value {
-                    path.push_str(&format!("&{name}={v}"));
-                }
-            }
-            let v = client.json(Method::GET, &path, None).await?;
-            if cx.out.json {
-                cx.out.value(&v);
-                return Ok(());
-            }
-            let rows: Vec<_> = v["data"].as_array().into_iter().flatten().map(row).collect();
-            cx.out.table(&["run", "created", "state", "operator", "actions", "offering", "reason"], &rows);
+        Runs::List { page, operator, state } => {
+            let listing = Listing {
+                path: "/v1/runs",
+                filters: vec![("operator", operator), ("state", state)],
+                header: &["run", "created", "state", "operator", "actions", "offering", "reason"],
+                row,
+                none: "no runs",
+            };
+            page.print(cx, listing).await?;
         }
         Runs::Show { id } => {
-            let run = client.json(Method::GET, &format!("/v1/runs/{id}"), None).await?;
+            let run = cx.client().await?.json(Method::GET, &format!("/v1/runs/{}", part(&id)), None).await?;
             if cx.out.json {
                 cx.out.value(&run);
                 return Ok(());
@@ -80,7 +75,7 @@ pub async fn run(cx: &Context, what: Runs) -> Result<(), Failure> {
             timeline(cx, &run, &hops);
         }
         Runs::Cancel { id } => {
-            let v = client.json(Method::POST, &format!("/v1/runs/{id}/cancel"), None).await?;
+            let v = cx.client().await?.json(Method::POST, &format!("/v1/runs/{}/cancel", part(&id)), None).await?;
             if cx.out.json { cx.out.value(&v) } else { cx.out.line(format!("{id} is being cancelled")) }
         }
     }

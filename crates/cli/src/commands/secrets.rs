@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{text, time};
+use crate::path::part;
 
 /// What to do with secrets.
 #[derive(Debug, Subcommand)]
@@ -39,7 +40,7 @@ pub async fn run(cx: &Context, what: Secrets) -> Result<(), Failure> {
             let value = read(&name)?;
             let body = Zeroizing::new(json!({"value": value.as_str()}).to_string());
             let client = cx.client().await?;
-            let answer = client.send(Method::PUT, &format!("/v1/secrets/{name}"), Some(body.as_bytes().to_vec()), &[]).await?;
+            let answer = client.send(Method::PUT, &format!("/v1/secrets/{}", part(&name)), Some(body.as_bytes().to_vec()), &[]).await?;
             if !answer.status.is_success() {
                 return Err(crate::client::refusal(&answer));
             }
@@ -61,7 +62,7 @@ pub async fn run(cx: &Context, what: Secrets) -> Result<(), Failure> {
             cx.out.table(&["name", "version", "set"], &rows);
         }
         Secrets::Rm { name } => {
-            cx.client().await?.json(Method::DELETE, &format!("/v1/secrets/{name}"), None).await?;
+            cx.client().await?.json(Method::DELETE, &format!("/v1/secrets/{}", part(&name)), None).await?;
             if !cx.out.json {
                 cx.out.line(format!("{name} is removed"));
             }
