@@ -5,6 +5,27 @@ use serde_json::Value;
 /// Integers beyond this travel as strings: RFC 8785 numbers are doubles, and two receipts must never share a hash.
 pub const INTEGER_MAX: u64 = 1 << 53;
 
+/// Lists and objects may stand this deep in each other in what comes from outside. Entries, exports and answers wrap it in a few
+/// levels more, and readers of JSON commonly refuse more than 128.
+pub const DEPTH_MAX: usize = 64;
+
+/// Whether lists and objects stand deeper in each other than that. Needs no deep stack.
+pub fn too_deep(value: &Value) -> bool {
+    let mut todo = vec![(value, 0_usize)];
+    while let Some((value, above)) = todo.pop() {
+        let inner: &mut dyn Iterator<Item = &Value> = match value {
+            Value::Array(items) => &mut items.iter(),
+            Value::Object(map) => &mut map.values(),
+            _ => continue,
+        };
+        if above >= DEPTH_MAX {
+            return true;
+        }
+        todo.extend(inner.map(|v| (v, above + 1)));
+    }
+    false
+}
+
 /// Why a value has no canonical form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the number {number} at `{path}` is beyond 2^53 and would change silently: send it as a string")]
@@ -187,6 +208,16 @@ fn string(s: &str, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn depth_is_counted_in_lists_and_objects() {
+        let nested = |levels: usize| {
+            (0..levels)
+                .fold(serde_json::json!("leaf"), |v, i| if i % 2 == 0 { serde_json::json!([0, v]) } else { serde_json::json!({"k": v}) })
+        };
+        assert!(!super::too_deep(&nested(super::DEPTH_MAX)));
+        assert!(super::too_deep(&nested(super::DEPTH_MAX + 1)));
+    }
+
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tollgate_core::attempt::AttemptOutcome;
+use tollgate_core::canon;
 use tollgate_core::spec::Effect;
 use tollgate_core::time::Timestamp;
 use tollgate_expr::Inputs;
@@ -97,6 +98,9 @@ impl Outcomes<'_> {
                 mapping.eval(&inputs).map_err(|e| format!("the output mapping does not fit the answer: {e}"))?
             }
         };
+        if canon::too_deep(&output) {
+            return Err(format!("its lists and objects stand more than {} deep in each other", canon::DEPTH_MAX));
+        }
         self.scrub.value(&mut output);
         if let Some(schema) = &self.tool.output_schema {
             schema.check(&output).map_err(|faults| format!("the output does not fit the tool's schema: {}", faults.join("; ")))?;

@@ -168,3 +168,21 @@ async fn messages_are_one_clipped_line() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn an_answer_too_deep_for_the_ledger_is_no_output() {
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
+    let json = || vec![("content-type", "application/json".to_owned())];
+    let fits = outcome_of(post(), (200, json(), nested(64))).await;
+    assert!(matches!(&fits, Applied { output: Value::Array(_), .. }), "{fits:?}");
+    for levels in [65, 127, 10_000] {
+        let write = outcome_of(post(), (200, json(), nested(levels))).await;
+        match &write {
+            Applied { output, .. } => assert!(output["unusable_output"].as_str().unwrap().contains("64 deep"), "{write:?}"),
+            Ambiguous { message, .. } => assert!(levels > 127 && message.contains("not JSON"), "{write:?}"),
+            other => panic!("{other:?}"),
+        }
+        let read = outcome_of(get(), (200, json(), nested(levels))).await;
+        assert!(matches!(read, Rejected { retryable: false, .. }), "{read:?}");
+    }
+}

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tollgate_core::canon::INTEGER_MAX;
+use tollgate_core::canon::{DEPTH_MAX, INTEGER_MAX, too_deep};
 
 use crate::error::ApiError;
 
@@ -25,8 +25,11 @@ pub(crate) fn check_payload(payload: &RawValue, field: &str, line: Option<usize>
         Err(e) => {
             let at = line.map_or(String::new(), |n| format!("line {n}: "));
             // Only now is the value built, to say where.
-            let found = serde_json::from_str::<Value>(payload.get()).ok().and_then(|v| locate(&v, &mut String::new()));
-            match found {
+            let value = serde_json::from_str::<Value>(payload.get()).ok();
+            if value.as_ref().is_some_and(too_deep) {
+                return Err(nested(&at, field));
+            }
+            match value.and_then(|v| locate(&v, &mut String::new())) {
                 Some((pointer, number)) => Err(beyond(&at, field, &pointer, &number)),
                 None => {
                     let fault = json_fault(&e, None);
@@ -42,10 +45,19 @@ pub(crate) fn check_payload(payload: &RawValue, field: &str, line: Option<usize>
 /// # Errors
 /// `invalid_parameter` with the JSON pointer of a number beyond 2^53.
 pub(crate) fn check_value(value: &Value, field: &str) -> Result<(), ApiError> {
+    if too_deep(value) {
+        return Err(nested("", field));
+    }
     match locate(value, &mut String::new()) {
         Some((pointer, number)) => Err(beyond("", field, &pointer, &number)),
         None => Ok(()),
     }
+}
+
+fn nested(at: &str, field: &str) -> ApiError {
+    ApiError::invalid(format!(
+        "{at}`{field}`: lists and objects stand more than {DEPTH_MAX} deep in each other: send it flatter, or the inner part as text"
+    ))
 }
 
 fn beyond(at: &str, field: &str, pointer: &str, number: &str) -> ApiError {
@@ -83,11 +95,26 @@ struct Sound;
 
 impl<'de> Deserialize<'de> for Sound {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_any(Look)
+        Look(0).deserialize(d)
     }
 }
 
-struct Look;
+/// A look at one value, with the number of lists and objects that it stands in.
+struct Look(usize);
+
+impl Look {
+    fn inside<E: serde::de::Error>(self) -> Result<usize, E> {
+        if self.0 < DEPTH_MAX { Ok(self.0 + 1) } else { Err(E::custom("the nesting is too deep")) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Look {
+    type Value = Sound;
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Sound, D::Error> {
+        d.deserialize_any(self)
+    }
+}
 
 impl<'de> Visitor<'de> for Look {
     type Value = Sound;
@@ -121,14 +148,16 @@ impl<'de> Visitor<'de> for Look {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Sound, A::Error> {
-        while seq.next_element::<Sound>()?.is_some() {}
+        let inside = self.inside()?;
+        while seq.next_element_seed(Look(inside))?.is_some() {}
         Ok(Sound)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sound, A::Error> {
+        let inside = self.inside()?;
         while let Some(key) = map.next_key::<Sound>()? {
             let Sound = key;
-            map.next_value::<Sound>()?;
+            map.next_value_seed(Look(inside))?;
         }
         Ok(Sound)
     }

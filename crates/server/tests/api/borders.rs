@@ -51,3 +51,60 @@ async fn a_forged_cursor_of_receipts_stays_in_its_own_ledger() {
         }
     }
 }
+
+/// A list in a list in a list, as text: what is parsed and dropped by recursion somewhere on its way.
+fn nested(levels: usize) -> String {
+    format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+#[tokio::test]
+async fn arguments_of_any_depth_are_refused_or_can_be_read_for_ever() {
+    let house = house().await;
+    let mut stored = 0;
+    for levels in (58..70).chain([120, 125, 126, 127, 128, 10_000]) {
+        let body = format!(
+            r#"{{"tool":"notes.write","args":{{"name":{}}},"entity_key":"n:{levels}","idempotency_key":"n:{levels}","wait_ms":20000}}"#,
+            nested(levels)
+        );
+        let taken = house.call("POST", "/v1/actions").header("content-type", "application/json").body(body).go().await;
+        if taken.status == 400 {
+            assert!(levels > 63 && (levels > 120 || taken.error().contains("64 deep in each other")), "{}", taken.error());
+            continue;
+        }
+        assert_eq!(taken.status, 201, "{levels}: {}", String::from_utf8_lossy(&taken.body));
+        stored += 1;
+        let action = taken.json();
+        assert_eq!(action["disposition"], "invalid", "{levels}: {action}");
+        let id = action["id"].as_str().unwrap();
+        for path in [format!("/v1/actions/{id}"), "/v1/actions?limit=1".to_owned(), format!("/v1/receipts?action={id}")] {
+            assert_eq!(house.call("GET", path).go().await.status, 200, "{levels}");
+        }
+        let receipt = action["receipt_id"].as_str().unwrap_or_else(|| panic!("{action}"));
+        assert_eq!(house.call("GET", format!("/v1/receipts/{receipt}")).go().await.status, 200, "{levels}");
+    }
+    assert!(stored > 0);
+    assert_eq!(house.call("GET", "/v1/receipts/export").go().await.status, 200);
+}
+
+#[tokio::test]
+async fn an_event_of_any_depth_is_refused_or_its_run_ends() {
+    let house = house().await;
+    let mut stored = 0;
+    for levels in (58..70).chain([125, 126, 127, 10_000]) {
+        let body = format!(r#"{{"source":"s","event_type":"note.made","payload":{{"name":"n{levels}","text":{}}}}}"#, nested(levels));
+        let taken = house.call("POST", "/v1/events").header("content-type", "application/json").body(body).go().await;
+        if taken.status == 400 {
+            assert!(levels > 63 && (levels > 120 || taken.error().contains("64 deep in each other")), "{}", taken.error());
+            continue;
+        }
+        stored += 1;
+        let id = taken.json()["id"].as_str().unwrap().to_owned();
+        let ended = |runs: &serde_json::Value| matches!(runs["data"][0]["state"].as_str(), Some("succeeded" | "failed"));
+        let run = crate::flow::until(&house, &format!("/v1/runs?event={id}"), ended).await["data"][0].clone();
+        let actions = house.call("GET", format!("/v1/actions?run={}", run["id"].as_str().unwrap())).go().await;
+        assert_eq!(actions.status, 200, "{levels}: {}", String::from_utf8_lossy(&actions.body));
+        assert_eq!(house.call("GET", format!("/v1/events/{id}")).go().await.status, 200, "{levels}");
+    }
+    assert!(stored > 0);
+    assert_eq!(house.call("GET", "/v1/receipts/export").go().await.status, 200);
+}

@@ -9,7 +9,7 @@ use tollgate_testkit::SimClock;
 use crate::support::House;
 
 /// Reads until what is read is as wanted; the worker of the house works meanwhile.
-async fn until(house: &House, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub async fn until(house: &House, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let look = async {
         loop {
             let seen = house.call("GET", path).go().await.json();
