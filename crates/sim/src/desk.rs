@@ -7,7 +7,7 @@ use ed25519_dalek::SigningKey;
 use tollgate_core::ports::{Actor, Bundles, DurableExec, Effects, Sealer};
 use tollgate_core::verdict::Principal;
 use tollgate_testkit::scope;
-use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Signals, Signer};
+use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signals, Signer};
 
 use crate::house::House;
 
@@ -45,17 +45,26 @@ impl House {
         Deps { effects: Arc::clone(&self.effects) as Arc<dyn Effects>, ..self.deps() }
     }
 
+    fn signer(&self) -> Arc<Signer> {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        Arc::new(Signer::new(key, Arc::clone(&self.store) as _, Arc::new(NoKeeper), vec![scope()], self.ids.clone()))
+    }
+
+    /// The worker service with all its loops.
+    pub fn service(&self, options: Options) -> Service {
+        let (signer, signals) = (self.signer(), Arc::new(Signals::default()));
+        Service::new(ServiceDeps { engine: self.deps(), events: Arc::clone(&self.store) as _, signer, signals }, options)
+    }
+
     /// A desk that works with these.
     pub fn desk_over(&self, deps: Deps) -> Counter {
-        let key = SigningKey::from_bytes(&[7; 32]);
-        let signer = Signer::new(key, Arc::clone(&self.store) as _, Arc::new(NoKeeper), vec![scope()], self.ids.clone());
         Counter::new(CounterDeps {
             engine: deps,
             events: Arc::clone(&self.store) as _,
             lists: Arc::clone(&self.store) as _,
             ledger: Arc::clone(&self.store) as _,
             registry: Arc::clone(&self.store) as _,
-            signer: Arc::new(signer),
+            signer: self.signer(),
             signals: Arc::new(Signals::default()),
             hands: None,
         })

@@ -90,6 +90,7 @@ impl Service {
             s.tasks.spawn(task(Arc::clone(s)));
         }
         s.tasks.spawn(sweep::timers(Arc::clone(s)));
+        s.tasks.spawn(sweep::leases(Arc::clone(s)));
         s.tasks.spawn(sweep::approvals(Arc::clone(s)));
         s.tasks.spawn(sweep::keys(Arc::clone(s)));
         s.tasks.spawn(replay::replays(Arc::clone(s)));

@@ -1,4 +1,4 @@
-//! What time brings: timers, approval requests that lapse, idempotency keys that are forgotten.
+//! What time brings: timers, leases and approval requests that lapse, idempotency keys that are forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,22 @@ pub(super) async fn timers(s: Arc<Shared>) {
             () = s.stopping.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
             () = s.deps.signals.timers.notified() => tokio::time::sleep(COALESCE).await,
+        }
+    }
+}
+
+/// Hands back what lapsed sessions held. A session lapses in a process that lives on when the machine sleeps or the store cannot write for
+/// longer than a lease: its steps belong to nobody then, and nothing else would ever look at them.
+pub(super) async fn leases(s: Arc<Shared>) {
+    loop {
+        tokio::select! { biased;
+            () = s.stopping.cancelled() => return,
+            () = tokio::time::sleep(s.options.lease) => {}
+        }
+        match s.deps.engine.exec.reap().await {
+            Ok(0) => {}
+            Ok(n) => tracing::warn!(steps = n, "a lease lapsed; its steps are taken over"),
+            Err(e) => tracing::warn!(error = %e, "steps of lapsed leases could not be handed back"),
         }
     }
 }
