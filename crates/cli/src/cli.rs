@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tollgate_core::scope::Mode;
 
 use crate::bench::{self, Bench};
-use crate::commands::{approvals, check, dev, events, init, operators, receipts, replay, runs, schema, secrets};
+use crate::commands::{actions, approvals, check, dev, events, init, operators, receipts, replay, runs, schema, secrets};
 use crate::context::Context;
 use crate::demo;
 use crate::exit;
@@ -71,6 +71,9 @@ enum Command {
     /// Runs: what became of an event, hop by hop
     #[command(subcommand)]
     Runs(runs::Runs),
+    /// Actions: submit one, list, show
+    #[command(subcommand)]
+    Actions(actions::Actions),
     /// What waits for a person, and the person's answer
     #[command(subcommand)]
     Approvals(approvals::Approvals),
@@ -128,6 +131,7 @@ impl Cli {
             Command::Demo(what) => demo::run(&cx, what).await,
             Command::Events(what) => events::run(&cx, what).await,
             Command::Runs(what) => runs::run(&cx, what).await,
+            Command::Actions(what) => actions::run(&cx, what).await,
             Command::Approvals(what) => approvals::run(&cx, what).await,
             Command::Receipts(what) => receipts::run(&cx, what).await,
             Command::Replay(what) => replay::run(&cx, what).await,

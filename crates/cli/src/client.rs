@@ -63,6 +63,11 @@ impl Client {
         Self { way: Way::Inside(router), key: key.to_owned() }
     }
 
+    /// Over the data folder alone: what is asked for is stored, and nobody works on it.
+    pub fn is_inside(&self) -> bool {
+        matches!(self.way, Way::Inside(_))
+    }
+
     /// The server that runs over this data folder, if one answers.
     pub async fn running(data: &Path) -> Option<String> {
         let running: Running = serde_json::from_slice(&std::fs::read(data.join(RUNNING_FILE)).ok()?).ok()?;

@@ -43,6 +43,7 @@ fn tool(upstream: SocketAddr) -> ToolSpec {
         grade: Grade::Keyed,
         key_ttl: Some(Span(Duration::from_secs(86_400))),
         verify: None,
+        undo: None,
         identity: vec!["order".into()],
         classes: BTreeSet::new(),
         input: json!({"type": "object", "required": ["order"], "additionalProperties": false,

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tollgate_core::gate::KeyLook;
 use tollgate_core::id::{ActionId, ApprovalId, RunId};
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, BoxFuture, Defer, Desk, Dispose, Disposed, Effects,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block, BoxFuture, Defer, Desk, Dispose, Disposed, Effects,
     Lease, NewEntry, PlanOutcome, Resolve, StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::{Mode, Scope};
@@ -90,6 +90,12 @@ impl Effects for Watched {
     }
     fn defer(&self, c: Defer) -> Out<'_, ()> {
         self.inner.defer(c)
+    }
+    fn block(&self, c: Block) -> Out<'_, ()> {
+        self.inner.block(c)
+    }
+    fn wake_blocked(&self) -> Out<'_, u32> {
+        self.inner.wake_blocked()
     }
     fn ask_approval(&self, c: AskApproval) -> Out<'_, ()> {
         self.inner.ask_approval(c)

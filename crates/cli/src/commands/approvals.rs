@@ -157,7 +157,7 @@ fn show(cx: &Context, v: &Value) {
 async fn answered(cx: &Context, id: &str, verb: &str, answer: AnswerArgs) -> Result<(), Failure> {
     let client = cx.client().await?;
     // The answer is to what stands there now, and to nothing that takes its place.
-    let asked = client.json(Method::GET, &format!("/v1/approvals/{}", part(&id)), None).await?;
+    let asked = client.json(Method::GET, &format!("/v1/approvals/{}", part(id)), None).await?;
     let mut body = json!({"binding": asked["binding"]});
     for (name, value) in [("queue", answer.queue), ("comment", answer.comment)] {
         if let Some(value) = value {

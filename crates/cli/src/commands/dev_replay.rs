@@ -10,16 +10,13 @@ use tollgate_core::scope::Mode;
 use tollgate_worker::Options;
 
 use super::check;
-use crate::client::{Client, refusal};
+use crate::client::Client;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::node::{Meter, Node, assemble};
-use crate::output::text;
+use crate::output::{Output, text};
 use crate::settle::settle;
-
-/// Events of one request.
-const BATCH: usize = 500;
 
 /// Which events.
 #[derive(Debug, Args)]
@@ -34,8 +31,7 @@ pub struct DevReplay {
 /// # Errors
 /// When the project has faults, or an event is not one.
 pub async fn run(cx: &Context, what: DevReplay) -> Result<(), Failure> {
-    let shown = what.events.display();
-    let input = std::fs::read_to_string(&what.events).map_err(|e| Failure::plain(format!("`{shown}` cannot be read: {e}")))?;
+    let input = super::import::read(&what.events)?;
     let (project, _) = check::compile(cx).map_err(|f| check::failure(&f))?;
     let mut bundle = project.bundle.clone();
     // Without a test system every tool answers from a stub that says so.
@@ -47,7 +43,7 @@ pub async fn run(cx: &Context, what: DevReplay) -> Result<(), Failure> {
     let keys = Keys::ensure(&node).await?;
     node.service.start().await?;
     let client = Client::inside(node.router(&Meter::install()), keys.of(Mode::Test));
-    let outcome = offered(&client, &input).await;
+    let outcome = offered(cx.out, &client, &input).await;
     node.service.stop().await;
     let actions = outcome?;
     report(cx, &actions);
@@ -55,19 +51,8 @@ pub async fn run(cx: &Context, what: DevReplay) -> Result<(), Failure> {
 }
 
 /// Everything offered, and what became of it: runs, oldest first, each with its actions.
-async fn offered(client: &Client, input: &str) -> Result<Vec<Value>, Failure> {
-    let lines: Vec<&str> = input.lines().filter(|l| !l.trim().is_empty()).collect();
-    for (i, batch) in lines.chunks(BATCH).enumerate() {
-        let body = batch.join("\n").into_bytes();
-        let answer = client.send_as(Method::POST, "/v1/events", "application/x-ndjson", body).await?;
-        if !answer.status.is_success() {
-            let refused = refusal(&answer);
-            return Err(Failure::new(
-                refused.exit,
-                format!("events {} to {}: {}", i * BATCH + 1, i * BATCH + batch.len(), refused.message),
-            ));
-        }
-    }
+async fn offered(out: Output, client: &Client, input: &str) -> Result<Vec<Value>, Failure> {
+    super::import::send(out, client, input).await?;
     settle(client).await?;
     let mut runs = Vec::new();
     for run in super::page::all(client, "/v1/runs", &[]).await?.iter().rev() {

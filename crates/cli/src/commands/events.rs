@@ -1,13 +1,14 @@
 //! `tollgate events`: send one, watch them come.
 
-use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::input::json_argument;
 use super::page::{Listing, Page};
+use crate::client::Client;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Output, text, time};
@@ -60,10 +61,11 @@ pub enum Events {
 pub async fn run(cx: &Context, what: Events) -> Result<(), Failure> {
     match what {
         Events::Send { event_type, payload, source, subject, idempotency_key } => {
-            let payload = payload_of(&payload)?;
+            let payload = json_argument("--payload", &payload)?;
             let body = json!({"source": source, "event_type": event_type, "subject": subject, "payload": payload});
             let key: Vec<(&str, &str)> = idempotency_key.iter().map(|k| ("idempotency-key", k.as_str())).collect();
-            let answer = cx.client().await?.send(Method::POST, "/v1/events", Some(strip(body).to_string().into_bytes()), &key).await?;
+            let client = cx.client().await?;
+            let answer = client.send(Method::POST, "/v1/events", Some(strip(body).to_string().into_bytes()), &key).await?;
             if !answer.status.is_success() {
                 return Err(crate::client::refusal(&answer));
             }
@@ -71,8 +73,10 @@ pub async fn run(cx: &Context, what: Events) -> Result<(), Failure> {
             if cx.out.json {
                 cx.out.value(&v)
             } else {
-                cx.out.line(format!("{} stored", text(&v, "/id")))
+                let known = if answer.status == StatusCode::CREATED { "stored" } else { "was known already" };
+                cx.out.line(format!("{} {known}", text(&v, "/id")))
             }
+            waits_for_a_server(cx, &client);
             Ok(())
         }
         Events::List { page, event_type } => {
@@ -87,20 +91,24 @@ pub async fn run(cx: &Context, what: Events) -> Result<(), Failure> {
             Ok(())
         }
         Events::Tail { from_start } => tail(cx, from_start).await,
-        Events::Import { file } => {
-            let body = std::fs::read(&file).map_err(|e| Failure::plain(format!("`{}` cannot be read: {e}", file.display())))?;
-            let answer = cx.client().await?.send_as(Method::POST, "/v1/events", "application/x-ndjson", body).await?;
-            if !answer.status.is_success() {
-                return Err(crate::client::refusal(&answer));
-            }
-            let v = answer.json()?;
-            if cx.out.json {
-                cx.out.value(&v)
-            } else {
-                cx.out.line(format!("{} events stored", v["data"].as_array().map_or(0, Vec::len)))
-            }
-            Ok(())
-        }
+        Events::Import { file } => import(cx, &file).await,
+    }
+}
+
+/// Everything in a file, and what became of it in a line.
+async fn import(cx: &Context, file: &Path) -> Result<(), Failure> {
+    let input = super::import::read(file)?;
+    let client = cx.client().await?;
+    let v = super::import::send(cx.out, &client, &input).await?;
+    if cx.out.json {
+        cx.out.value(&v);
+    } else {
+        cx.out.line(format!("{} events stored, {} known already", text(&v, "/stored"), text(&v, "/repeated")));
+    }
+    waits_for_a_server(cx, &client);
+    match v["conflicts"].as_u64() {
+        None | Some(0) => Ok(()),
+        Some(n) => Err(Failure::plain(format!("{n} events were not stored: their idempotency keys were used with other bodies"))),
     }
 }
 
@@ -108,22 +116,17 @@ fn row(e: &Value) -> Vec<String> {
     vec![text(e, "/id"), time(e, "/received_at"), text(e, "/event_type"), text(e, "/source"), text(e, "/subject")]
 }
 
+fn waits_for_a_server(cx: &Context, client: &Client) {
+    if client.is_inside() {
+        cx.out.aside("no server runs: operators see it when `tollgate dev` starts");
+    }
+}
+
 fn strip(mut v: Value) -> Value {
     if let Some(map) = v.as_object_mut() {
         map.retain(|_, v| !v.is_null());
     }
     v
-}
-
-fn payload_of(text: &str) -> Result<Value, Failure> {
-    let mut from_stdin = String::new();
-    let text = if text == "-" {
-        std::io::stdin().lock().take(16 << 20).read_to_string(&mut from_stdin)?;
-        &from_stdin
-    } else {
-        text
-    };
-    serde_json::from_str(text).map_err(|e| Failure::plain(format!("the payload is not JSON: {e}")))
 }
 
 /// Looks again and again: works over HTTP and over a data folder alike.

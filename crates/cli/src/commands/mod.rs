@@ -1,11 +1,14 @@
 //! One file per command.
 
+pub mod actions;
 pub mod approvals;
 pub mod check;
 pub mod dev;
 pub mod dev_replay;
 pub mod events;
+pub mod import;
 pub mod init;
+pub mod input;
 pub mod operators;
 pub mod page;
 pub mod receipts;

@@ -102,6 +102,7 @@ fn bare(name: String, effect: Effect, grade: Grade, request: ToolRequest) -> Too
         grade,
         key_ttl: None,
         verify: None,
+        undo: None,
         identity: Vec::new(),
         classes: BTreeSet::new(),
         input: input(),
