@@ -202,13 +202,14 @@ impl History {
         refused(self.h.desk().resolve(&someone(), action, applied, None).await.map(drop))
     }
 
-    /// Someone cancels a run that has its plan.
+    /// Someone cancels a run, planned or not.
     async fn cancel_one(&mut self) -> Result<(), HouseError> {
         if self.rng.random_range(0..3) > 0 {
             return Ok(());
         }
-        let filter = RunFilter { state: Some(RunState::Running), ..RunFilter::default() };
-        let running: Vec<RunId> = self.h.store.list_runs(scope(), filter, ALL).await?.into_iter().map(|l| l.item.id).collect();
+        let runs = self.h.store.list_runs(scope(), RunFilter::default(), ALL).await?;
+        let open = |state: RunState| matches!(state, RunState::Queued | RunState::Running);
+        let running: Vec<RunId> = runs.into_iter().filter(|l| open(l.item.state)).map(|l| l.item.id).collect();
         if running.is_empty() {
             return Ok(());
         }

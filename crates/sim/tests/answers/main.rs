@@ -14,6 +14,7 @@ use tollgate_core::verdict::Verdict;
 use tollgate_sim::{Fault, House};
 use tollgate_testkit::{Behaviour, Loss, Point, SkewedClock, scope};
 
+mod cancel;
 mod governed;
 mod order;
 mod people;

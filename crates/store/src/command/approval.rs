@@ -153,6 +153,17 @@ pub(crate) fn end(tx: &mut Tx<'_>, c: &Dispose, a: &ActionHead, id: ApprovalId, 
     Ok(())
 }
 
+/// Takes back the question of an action that is disposed while it waits: an answer would move nothing, and a sweep would meet it for ever.
+pub(crate) fn withdraw(tx: &Tx<'_>, c: &Dispose, a: &ActionHead) -> Result<()> {
+    if let (ActionState::WaitingApproval, Some(id)) = (a.state, a.approval) {
+        tx.run(
+            "UPDATE approvals SET status = 'withdrawn', answered_at = ?2 WHERE id = ?1 AND status = 'open'",
+            params![id.as_bytes(), c.at.as_micros()],
+        )?;
+    }
+    Ok(())
+}
+
 /// Lifts a denial: whoever proposes the same again is asked again.
 pub(crate) fn lift(tx: &mut Tx<'_>, scope: Scope, action: ActionId, entry: &NewEntry) -> Result<bool> {
     let a = load_head(tx.connection(), scope, action)?.ok_or(StoreError::NotFound)?;

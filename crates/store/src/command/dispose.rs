@@ -38,7 +38,10 @@ pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
     write_disposal(tx, c)?;
     match c.authority {
         Authority::Lease(_) => dispatch::release(tx, c.run, Step::Action(c.action))?,
-        Authority::Parked(_) => dispatch::forget(tx, c.run, Step::Action(c.action))?,
+        Authority::Parked(_) => {
+            dispatch::forget(tx, c.run, Step::Action(c.action))?;
+            approval::withdraw(tx, c, &a)?;
+        }
         Authority::Approval(id, end) => approval::end(tx, c, &a, id, end)?,
     }
     if let Some(claim) = &a.key {
@@ -66,7 +69,8 @@ fn generation(a: &ActionHead, c: &Dispose) -> Generation {
 fn check_authority(tx: &Tx<'_>, c: &Dispose, a: &ActionHead) -> Result<()> {
     match c.authority {
         Authority::Lease(lease) => dispatch::check(tx, c.run, Step::Action(c.action), lease),
-        Authority::Parked(state) if a.state == state && !state.may_have_effect() => Ok(()),
+        // Ready and backoff are no such states: a worker may hold the step already, and would find its action gone under it.
+        Authority::Parked(state) if a.state == state && (state.is_waiting() || state == ActionState::Proposed) => Ok(()),
         Authority::Parked(_) => Err(StoreError::Conflict(format!("the action is {} by now", a.state))),
         Authority::Approval(id, end) => {
             if a.state != ActionState::WaitingApproval || a.approval != Some(id) {

@@ -52,7 +52,7 @@ pub(crate) fn store_plan(tx: &mut Tx<'_>, c: &StorePlan) -> Result<Disposed> {
 }
 
 /// Lets the next event's run of a strict operator be asked.
-fn leave_reason_lane(tx: &mut Tx<'_>, scope: Scope, run: RunId) -> Result<()> {
+pub(crate) fn leave_reason_lane(tx: &mut Tx<'_>, scope: Scope, run: RunId) -> Result<()> {
     let (strict, operator): (bool, Option<String>) = tx
         .sql("SELECT strict, operator FROM runs WHERE id = ?1")?
         .query_row([run.as_bytes()], |r| Ok((r.get(0)?, r.get(1)?)))

@@ -3,13 +3,15 @@
 use rusqlite::params;
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::id::{ActionId, RunId};
-use tollgate_core::ports::{Disposed, KeyChange, Resolve, StoreError};
+use tollgate_core::ports::{Disposed, KeyChange, Resolve, Step, StoreError};
+use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
 use crate::command::keys::Generation;
+use crate::command::plan::leave_reason_lane;
 use crate::command::runs::{advance_run, load_run, set_state};
-use crate::command::{keys, lanes};
+use crate::command::{dispatch, keys, lanes};
 use crate::error::{OrStore, Result};
 use crate::query::heads::load_head;
 use crate::tx::Tx;
@@ -41,6 +43,10 @@ pub(crate) fn cancel_run(tx: &mut Tx<'_>, scope: Scope, run: RunId, at: Timestam
     if row.state.is_final() {
         return Err(StoreError::Conflict(format!("the run is {} already", row.state)));
     }
+    if row.state == RunState::Queued {
+        unask(tx, scope, run, at)?;
+        return Ok(Vec::new());
+    }
     tx.run("UPDATE runs SET cancelling = 1, updated_at = ?2 WHERE id = ?1", params![run.as_bytes(), at.as_micros()])?;
     let mut sql = tx.sql("SELECT id FROM actions WHERE run_id = ?1 AND state IN (?2, ?3, ?4, ?5) ORDER BY seq")?;
     let states =
@@ -51,4 +57,16 @@ pub(crate) fn cancel_run(tx: &mut Tx<'_>, scope: Scope, run: RunId, at: Timestam
         .collect::<rusqlite::Result<_>>()
         .or_store()?;
     Ok(found)
+}
+
+/// Ends a run that has no plan yet. Its operator is not asked any more, and what a worker that asks it just now brings home is thrown
+/// away with the worker's claim: a plan stored after this would wait for ever.
+fn unask(tx: &mut Tx<'_>, scope: Scope, run: RunId, at: Timestamp) -> Result<()> {
+    tx.run(
+        "UPDATE runs SET state = ?2, cancelling = 1, updated_at = ?3 WHERE id = ?1",
+        params![run.as_bytes(), RunState::Cancelled.as_int(), at.as_micros()],
+    )?;
+    dispatch::forget(tx, run, Step::Reason)?;
+    dispatch::release(tx, run, Step::Reason)?;
+    leave_reason_lane(tx, scope, run)
 }
