@@ -44,11 +44,12 @@ pub(crate) struct Tx<'a> {
     heads: &'a mut Heads,
     now: Timestamp,
     notify: bool,
+    appends: u64,
 }
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(conn: &'a Connection, heads: &'a mut Heads, now: Timestamp) -> Self {
-        Self { conn, heads, now, notify: false }
+        Self { conn, heads, now, notify: false, appends: 0 }
     }
 
     /// The store's clock, read once per group.
@@ -71,9 +72,9 @@ impl<'a> Tx<'a> {
         self.sql(text)?.execute(params).or_store()
     }
 
-    /// Rows written so far on this connection.
+    /// Rows written so far on this connection, and entries begun: a head in memory moves before its row is there.
     pub(crate) fn writes(&self) -> u64 {
-        self.conn.total_changes()
+        self.conn.total_changes() + self.appends
     }
 
     /// Steps became ready, or a timer earlier: whoever waits looks again after the commit.
@@ -89,6 +90,7 @@ impl<'a> Tx<'a> {
                 params![key.key_id, scope.reseller_id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int(), key.subject.0, key.wrapped],
             )?;
         }
+        self.appends += 1;
         self.load_head(scope)?;
         let head = self.heads.0.get_mut(&scope).ok_or_else(|| damaged("a log's head"))?;
         let position = head.frontier.size();

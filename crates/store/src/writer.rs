@@ -170,7 +170,8 @@ impl Loop {
         let mut tx = Tx::new(&self.conn, &mut self.heads, self.clock.now());
         for job in jobs {
             let before = tx.writes();
-            if !job.run(&mut tx) && tx.writes() != before {
+            // After some faults, a full disk among them, SQLite rolls back by itself: what came next would be committed row by row.
+            if !job.run(&mut tx) && (tx.writes() != before || self.conn.is_autocommit()) {
                 return Err(StoreError::Unavailable("a command failed halfway".to_owned()));
             }
         }

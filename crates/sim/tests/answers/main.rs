@@ -18,6 +18,7 @@ mod cancel;
 mod governed;
 mod order;
 mod people;
+mod writes;
 
 fn house() -> House {
     House::new(1, Ordering::Relaxed).unwrap()
