@@ -14,6 +14,8 @@ use crate::limits::VALUES_MAX;
 pub(crate) struct Taken {
     pub(crate) values: usize,
     pub(crate) longest_list: usize,
+    /// In bytes.
+    pub(crate) longest_text: usize,
 }
 
 /// Takes over the parts of a root that `paths` (root left out) name. An empty path is the whole root.
@@ -47,13 +49,17 @@ fn whole(v: &Json, taken: &mut Taken) -> Result<Cel, EvalError> {
             (None, Some(u)) => Cel::UInt(u),
             (None, None) => Cel::Float(n.as_f64().unwrap_or(f64::NAN)),
         },
-        Json::String(s) => Cel::String(Arc::new(s.clone())),
+        Json::String(s) => {
+            taken.longest_text = taken.longest_text.max(s.len());
+            Cel::String(Arc::new(s.clone()))
+        }
         Json::Array(items) => {
             taken.longest_list = taken.longest_list.max(items.len());
             Cel::List(Arc::new(items.iter().map(|i| whole(i, taken)).collect::<Result<_, _>>()?))
         }
         Json::Object(map) => {
             taken.longest_list = taken.longest_list.max(map.len());
+            taken.longest_text = map.keys().fold(taken.longest_text, |n, k| n.max(k.len()));
             let entries = map.iter().map(|(k, v)| Ok((Key::String(Arc::new(k.clone())), whole(v, taken)?)));
             Cel::Map(Map { map: Arc::new(entries.collect::<Result<_, EvalError>>()?) })
         }

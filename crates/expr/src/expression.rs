@@ -79,7 +79,7 @@ impl Expression {
 
     fn run(&self, inputs: &Inputs<'_>) -> Result<Cel, EvalError> {
         let mut context = Context::with_env(Arc::clone(&ENV));
-        let mut taken = Taken { values: 0, longest_list: 0 };
+        let mut taken = Taken { values: 0, longest_list: 0, longest_text: 0 };
         for (root, paths) in &self.reads {
             let Some(value) = inputs.get(root) else { continue };
             context.add_variable_from_value(root.as_str(), take(value, paths, &mut taken)?);
@@ -93,6 +93,15 @@ impl Expression {
             return Err(EvalError::new(format!(
                 "the expression would walk a list of {}: at most {longest} are allowed here",
                 taken.longest_list
+            )));
+        }
+        let turns = u32::try_from(self.measure.comprehensions).map_or(usize::MAX, |n| taken.longest_list.saturating_pow(n));
+        if self.measure.comprehensions > 0 && turns.saturating_mul(taken.longest_text) > limits::WALKED_BYTES_MAX {
+            return Err(EvalError::new(format!(
+                "the expression would walk a list of {} beside a text of {} bytes: that could make more than {} MiB",
+                taken.longest_list,
+                taken.longest_text,
+                limits::WALKED_BYTES_MAX >> 20
             )));
         }
         self.program.execute(&context).map_err(|e| from_cel(&e))
@@ -114,6 +123,9 @@ fn parse(source: &str, roots: &[String]) -> Result<Expression, CompileError> {
     }
     if measure.comprehensions > limits::COMPREHENSIONS_MAX {
         return Err(at(1, 1, format!("`map`, `filter`, `all` and `exists` may be nested {} deep", limits::COMPREHENSIONS_MAX)));
+    }
+    if !limits::patterns_are_fixed(&program.expression().expr) {
+        return Err(at(1, 1, "the pattern of `matches` is written as a text, or comes from `config`: never from the data".to_owned()));
     }
     let references = program.references();
     for name in references.variables() {

@@ -20,6 +20,9 @@ pub(crate) const LIST_MAX: usize = 100_000;
 pub(crate) const NESTED_LIST_MAX: usize = 1000;
 /// Most values taken over from the data for one evaluation.
 pub(crate) const VALUES_MAX: usize = 200_000;
+/// Most bytes that walking lists may make: the longest text that is read, once for each turn. A short list of long texts passes and so
+/// does a long list of short ones; a payload that holds one of each would otherwise grow by the length of its list.
+pub(crate) const WALKED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What a tree measures.
 #[derive(Default, Clone, Copy, Debug)]
@@ -74,4 +77,29 @@ pub(crate) fn measure(root: &Expr) -> Measure {
         stack.extend(children(expr).into_iter().map(|(c, n)| (c, depth + 1, comprehensions + n)));
     }
     out
+}
+
+/// Whether the pattern of every `matches` is written in the source, or in the configuration. A pattern is compiled each time it is used,
+/// and one that came with the data could be made to take as long and as much memory as its author likes.
+pub(crate) fn patterns_are_fixed(root: &Expr) -> bool {
+    let mut stack = vec![root];
+    while let Some(expr) = stack.pop() {
+        if let Expr::Call(c) = expr
+            && c.func_name == "matches"
+            && !c.args.last().is_some_and(|pattern| is_fixed(&pattern.expr))
+        {
+            return false;
+        }
+        stack.extend(children(expr).into_iter().map(|(c, _)| c));
+    }
+    true
+}
+
+fn is_fixed(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(_) => true,
+        Expr::Select(s) => is_fixed(&s.operand.expr),
+        Expr::Ident(name) => name == "config",
+        _ => false,
+    }
 }

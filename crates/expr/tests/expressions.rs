@@ -102,6 +102,36 @@ fn long_lists_are_refused_before_they_are_walked() {
 }
 
 #[test]
+fn a_walk_that_would_copy_a_long_text_many_times_is_refused() {
+    let sizes = |list: usize, text: usize| json!({"l": vec![1; list], "t": "x".repeat(text)});
+    for source in ["event.l.map(x, event.t + event.t)", "event.l.all(x, size(event.t + 'y') > 0)"] {
+        let e = Expression::compile(source, ROOTS).unwrap();
+        let said = e.eval(&Inputs::new().with("event", &sizes(100_000, 800_000))).unwrap_err().message;
+        assert!(said.contains("a list of 100000 beside a text of 800000 bytes"), "{said}");
+        assert!(e.eval(&Inputs::new().with("event", &sizes(100, 1000))).is_ok());
+    }
+    let nested = Expression::compile("event.l.all(x, event.l.all(y, size(event.t + 'z') > 0))", ROOTS).unwrap();
+    assert!(nested.eval(&Inputs::new().with("event", &sizes(1000, 1000))).unwrap_err().message.contains("256 MiB"));
+    let plain = Expression::compile("size(event.l) + size(event.t)", ROOTS).unwrap();
+    assert_eq!(plain.eval(&Inputs::new().with("event", &sizes(100_000, 800_000))), Ok(json!(900_000)));
+}
+
+#[test]
+fn a_pattern_never_comes_from_the_data() {
+    for hostile in
+        ["event.t.matches(event.p)", "matches(event.t, event.p)", "event.t.matches('^' + event.p)", "event.l.all(x, event.t.matches(x))"]
+    {
+        assert!(Expression::compile(hostile, ROOTS).unwrap_err().message.contains("pattern of `matches`"), "{hostile}");
+    }
+    let config = json!({"p": "^a+$"});
+    for fine in ["event.t.matches('^a+$')", "matches(event.t, '^a+$')", "event.t.matches(config.p)"] {
+        let e = Expression::compile(fine, &["event", "config"]).unwrap();
+        let event = json!({"t": "aa"});
+        assert_eq!(e.eval_bool(&Inputs::new().with("event", &event).with("config", &config)), Ok(true), "{fine}");
+    }
+}
+
+#[test]
 fn only_what_is_read_is_named() {
     let e = Expression::compile("event.payload.issue.id == 1 && has(event.payload.x) && args.a[event.i].b == 2", ROOTS).unwrap();
     let refs: Vec<_> = e.references().into_iter().collect();
