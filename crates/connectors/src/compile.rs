@@ -10,9 +10,10 @@ use tollgate_core::spec::{AuthSpec, ConnectorSpec, ToolRequest, ToolSpec, Transp
 use crate::connectors::{Connector, Connectors, Request, Tool};
 use crate::egress::{AllowList, Lookup};
 use crate::fault::{ConnectorFault, Fault};
-use crate::files::{Cleaned, FilesTool};
+use crate::files::{self, Cleaned, FilesTool};
 use crate::http::{Auth, Clients, HttpConnector, HttpTool};
 use crate::schema::Schema;
+use crate::undo::Undo;
 use crate::verify::VerifyingRead;
 use crate::webhook::Webhook;
 
@@ -97,8 +98,15 @@ fn check_files(spec: &ConnectorSpec, root: &str, project_root: &Path) -> Result<
     if spec.auth != AuthSpec::None {
         faults.push(Fault::new("auth", "a `files` connector does not authenticate: remove `auth`"));
     }
+    let mut place = |at: &str, root: &str| {
+        if let Err(why) = files::check_place(&project_root.join(root), project_root) {
+            faults.push(Fault::new(at, format!("`{}` cannot be a root: {why}", root.escape_debug())));
+        }
+    };
+    place("transport.files.root", root);
     if let Some(test) = test_root(spec) {
-        let (live, own) = (project_root.join(root), project_root.join(test));
+        place("test_config.root", test);
+        let (live, own) = (files::real(&project_root.join(root)), files::real(&project_root.join(test)));
         if live.starts_with(&own) || own.starts_with(&live) || test.split('/').any(|part| part == "..") {
             let message = format!("`{test}` is, holds or may reach the live root: test mode needs a folder of its own, without `..`");
             faults.push(Fault::new("test_config.root", message));
@@ -124,10 +132,12 @@ fn tool(
     let output = spec.output.as_ref().map(Schema::compile).transpose().map_err(|m| faults.push(Fault::new("output", m))).ok();
     let verify = spec.verify.as_ref().map(|v| VerifyingRead::compile(spec, v, tools)).transpose();
     let verify = verify.map_err(|mut new| faults.append(&mut new)).ok();
+    let undo = spec.undo.as_ref().map(|u| Undo::compile(spec, u, tools)).transpose();
+    let undo = undo.map_err(|mut new| faults.append(&mut new)).ok();
     let request = request(spec, connector, shared, output.flatten(), project_root).map_err(|mut new| faults.append(&mut new)).ok();
-    match (input, verify, request) {
-        (Some(input), Some(verify), Some(request)) if faults.is_empty() => {
-            Ok(Tool { connector: spec.connector.clone(), timeout: spec.timeout(), input, verify, request })
+    match (input, verify, undo, request) {
+        (Some(input), Some(verify), Some(undo), Some(request)) if faults.is_empty() => {
+            Ok(Tool { connector: spec.connector.clone(), timeout: spec.timeout(), input, verify, undo, request })
         }
         _ => Err(faults),
     }

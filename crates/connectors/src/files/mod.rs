@@ -3,6 +3,7 @@
 mod folder;
 mod path;
 mod perform;
+mod place;
 mod read;
 mod render;
 mod write;
@@ -10,6 +11,7 @@ mod write;
 use tollgate_core::attempt::AttemptOutcome;
 
 pub(crate) use perform::{Operation, call};
+pub(crate) use place::{check as check_place, real};
 pub(crate) use render::FilesTool;
 pub(crate) use write::Cleaned;
 

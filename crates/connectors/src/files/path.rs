@@ -31,6 +31,8 @@ pub(crate) fn split(path: &str) -> Result<(Vec<&str>, &str), String> {
             "" => return Err(format!("the path `{shown}` has an empty part")),
             "." | ".." => return Err(format!("the path `{shown}` holds `{part}`: paths only lead down from the connector's root")),
             part if part.len() > MAX_NAME => return Err(format!("a name in the path is longer than {MAX_NAME} bytes")),
+            // Wherever the root lies: the keys of the service are in a folder of this name.
+            ".tollgate" => return Err(format!("the path `{shown}` leads into `.tollgate`, which is the service's own")),
             part if part.starts_with(TEMP_PREFIX) => {
                 return Err(format!("the path `{shown}` uses the prefix `{TEMP_PREFIX}`, which is kept for temporary files"));
             }
@@ -49,9 +51,23 @@ mod tests {
     fn paths_only_lead_down() {
         assert_eq!(split("a/b/c.txt"), Ok((vec!["a", "b"], "c.txt")));
         assert_eq!(split("..a"), Ok((vec![], "..a")));
-        for bad in
-            ["", "/etc/passwd", "../x", "a/../b", "a/..", "./a", "a//b", "a/", "a\0b", "a\nb", "a\\b", ".tollgate-1", "x/.tollgate-2"]
-        {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a/..",
+            "./a",
+            "a//b",
+            "a/",
+            "a\0b",
+            "a\nb",
+            "a\\b",
+            ".tollgate-1",
+            "x/.tollgate-2",
+            ".tollgate/master.key",
+            "x/.tollgate/y",
+        ] {
             assert!(split(bad).is_err(), "{bad:?}");
         }
         assert!(split(&"x".repeat(256)).is_err());

@@ -28,7 +28,8 @@ pub(crate) struct Cleaned(Mutex<BTreeSet<(u64, u64)>>);
 pub(crate) fn write(folder: &OwnedFd, name: &str, content: &[u8], commit: &Commit, cleaned: &Cleaned) -> Result<(), AttemptOutcome> {
     cleaned.clean_once(folder);
     let mode = mode_of_existing(folder, name)?;
-    let (temp, file) = create_temp(folder).map_err(|e| cannot(name, e))?;
+    // Created as closed as the file it replaces: whoever may not read that one must not open this one before it is filled.
+    let (temp, file) = create_temp(folder, mode.unwrap_or(FILE_MODE) & FILE_MODE).map_err(|e| cannot(name, e))?;
     // A replaced file stays as readable, and as executable, as it was.
     let filled = mode.map_or(Ok(()), |mode| fs::fchmod(&file, mode)).and_then(|()| fill(&file, content));
     if let Err(errno) = filled {
@@ -59,13 +60,13 @@ fn fill(file: &OwnedFd, mut content: &[u8]) -> Result<(), Errno> {
 }
 
 /// A new file that this writer holds a lock on: a lock nobody holds is how leftovers are recognised.
-fn create_temp(folder: &OwnedFd) -> Result<(String, OwnedFd), Errno> {
+fn create_temp(folder: &OwnedFd, mode: Mode) -> Result<(String, OwnedFd), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     for _ in 0..16 {
         let mut random = [0_u8; 12];
         getrandom::fill(&mut random).map_err(|_| Errno::IO)?;
         let temp = format!("{TEMP_PREFIX}{}", data_encoding::HEXLOWER.encode(&random));
-        let file = match fs::openat(folder, temp.as_str(), flags, FILE_MODE) {
+        let file = match fs::openat(folder, temp.as_str(), flags, mode) {
             Err(Errno::EXIST) => continue,
             opened => opened?,
         };
@@ -129,6 +130,21 @@ impl Cleaned {
                     let _ = fs::unlinkat(folder, name, AtFlags::empty());
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_file_is_never_more_open_than_what_it_replaces() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let folder = fs::open(dir.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        for mode in [0o600, 0o640, 0o644] {
+            let (_, file) = create_temp(&folder, Mode::from_raw_mode(mode)).unwrap();
+            assert_eq!(fs::fstat(&file).unwrap().st_mode & 0o777 & !mode, 0, "{mode:o}");
         }
     }
 }

@@ -265,6 +265,33 @@ async fn test_mode_has_a_root_of_its_own_or_none() {
     }
 }
 
+#[test]
+fn a_root_over_the_project_is_refused_and_so_is_a_live_root_as_the_test_root() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir_all(dir.path().join("policies/deep")).unwrap();
+    fs::create_dir(dir.path().join("box")).unwrap();
+    symlink("policies", dir.path().join("innocent")).unwrap();
+    symlink("box", dir.path().join("alias")).unwrap();
+    let places = |root: &str, test: Option<&str>| -> Vec<String> {
+        let mut spec = spec();
+        spec.transport = Transport::Files { root: root.into() };
+        spec.test_config = test.map(|t| object(json!({ "root": t })));
+        let compiled = compile_with(spec, tools(), dir.path(), &(Arc::new(Silent) as _));
+        compiled.err().unwrap_or_default().iter().map(|f| f.place.clone()).collect()
+    };
+    let above = dir.path().parent().unwrap().to_str().unwrap().to_owned();
+    for over in [".", "./", "x/..", "..", "/", &above, "specs", "specs/own", "policies/deep", "innocent", ".tollgate", "box/../policies"] {
+        assert_eq!(places(over, None), ["transport.files.root"], "{over}");
+        assert!(places("box", Some(over)).contains(&"test_config.root".to_owned()), "{over}");
+    }
+    for fine in ["box", "new/folder", "../beside", "specs-of-others"] {
+        assert!(places(fine, None).is_empty(), "{fine}");
+    }
+    for (live, test) in [("x/../box", "box"), ("box", "alias"), ("alias", "box/below")] {
+        assert_eq!(places(live, Some(test)), ["test_config.root"], "{live} {test}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_system_refuses_is_said_in_words() {
     use rustix::io::Errno;
