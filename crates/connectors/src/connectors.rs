@@ -19,6 +19,7 @@ use crate::fault::ConnectorFault;
 use crate::files::{self, Cleaned, FilesTool, Operation};
 use crate::http::{self, HttpConnector, HttpTool, Parts};
 use crate::schema::Schema;
+use crate::undo::Undo;
 use crate::verify::VerifyingRead;
 use crate::webhook::Webhook;
 
@@ -41,6 +42,7 @@ pub(crate) struct Tool {
     pub timeout: std::time::Duration,
     pub input: Schema,
     pub verify: Option<VerifyingRead>,
+    pub undo: Option<Undo>,
     pub request: Request,
 }
 
@@ -147,6 +149,16 @@ impl ToolCaller for Connectors {
 
     fn call<'a>(&'a self, request: CallRequest<'a>) -> BoxFuture<'a, AttemptOutcome> {
         Box::pin(self.call_tool(request))
+    }
+
+    fn undo_tool(&self, tool: &str) -> Option<&str> {
+        Some(&self.tools.get(tool)?.undo.as_ref()?.tool)
+    }
+
+    fn undo_args(&self, tool: &str, args: &Value, output: &Value) -> Result<Value, RenderError> {
+        let undo = self.tools.get(tool).and_then(|t| t.undo.as_ref());
+        let none = || RenderError { place: "undo".into(), message: format!("`{}` has no `undo`", tool.escape_debug()) };
+        undo.ok_or_else(none)?.args(args, output)
     }
 
     fn verify_secret_of(&self, tool: &str) -> Option<&str> {

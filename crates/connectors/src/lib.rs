@@ -14,6 +14,7 @@ mod http;
 mod schema;
 mod scrub;
 mod template;
+mod undo;
 mod verify;
 mod webhook;
 

@@ -25,6 +25,8 @@ pub enum ActionState {
     Unknown,
     /// Disposed for good.
     Done,
+    /// It undoes another action and the gate does not let it pass: it waits for the next deployment or change of status.
+    Blocked,
 }
 
 /// What moves an action.
@@ -52,6 +54,8 @@ pub enum Trigger {
     DisposedUnknown,
     /// A person resolved the `unknown`.
     Resolved,
+    /// The gate does not let it pass, and it may not end like that.
+    Blocked,
 }
 
 use ActionState as S;
@@ -85,12 +89,27 @@ pub const TRANSITIONS: &[(ActionState, Trigger, ActionState)] = &[
     (S::Doubt, T::Disposed, S::Done),
     (S::Doubt, T::DisposedUnknown, S::Unknown),
     (S::Unknown, T::Resolved, S::Done),
+    (S::Ready, T::Blocked, S::Blocked),
+    (S::Backoff, T::Blocked, S::Blocked),
+    (S::Blocked, T::Woken, S::Ready),
+    (S::Blocked, T::Disposed, S::Done),
 ];
 
 impl ActionState {
     /// Every state.
-    pub const ALL: &'static [Self] =
-        &[S::Proposed, S::Ready, S::WaitingKey, S::WaitingLane, S::WaitingApproval, S::Calling, S::Backoff, S::Doubt, S::Unknown, S::Done];
+    pub const ALL: &'static [Self] = &[
+        S::Proposed,
+        S::Ready,
+        S::WaitingKey,
+        S::WaitingLane,
+        S::WaitingApproval,
+        S::Calling,
+        S::Backoff,
+        S::Doubt,
+        S::Unknown,
+        S::Done,
+        S::Blocked,
+    ];
 
     /// Where a trigger leads; none when it cannot happen here.
     pub fn on(self, trigger: Trigger) -> Option<Self> {
@@ -110,6 +129,7 @@ impl ActionState {
             S::Doubt => "doubt",
             S::Unknown => "unknown",
             S::Done => "done",
+            S::Blocked => "blocked",
         }
     }
 
@@ -135,7 +155,7 @@ impl ActionState {
 
     /// Parked: nothing moves it but an event, a person or a timer; no worker holds it.
     pub const fn is_waiting(self) -> bool {
-        matches!(self, S::WaitingKey | S::WaitingLane | S::WaitingApproval)
+        matches!(self, S::WaitingKey | S::WaitingLane | S::WaitingApproval | S::Blocked)
     }
 }
 

@@ -9,9 +9,9 @@ use tollgate_core::gate::KeyLook;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, BoxFuture, CallRequest, Claimed, Defer,
-    Dispose, Disposed, DurableExec, Effects, Lease, NewEntry, ReasonRecord, RenderError, Rendered, Resolve, SecretLease, Step, StoreError,
-    StorePlan, SubmitAction, Submitted, ToolCaller, VerifyAnswer,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, CallRequest, Claimed,
+    Defer, Dispose, Disposed, DurableExec, Effects, Lease, NewEntry, ReasonRecord, RenderError, Rendered, Resolve, SecretLease, Step,
+    StoreError, StorePlan, SubmitAction, Submitted, ToolCaller, VerifyAnswer,
 };
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::time::Timestamp;
@@ -80,7 +80,20 @@ impl Effects for Mistaken {
             self.effects.defer(c).await
         })
     }
+    fn block(&self, mut c: Block) -> Out<'_, ()> {
+        c.lease = self.lease(c.run, Step::Action(c.action), c.lease);
+        let action = c.action;
+        Box::pin(async move {
+            self.effects.block(c).await?;
+            self.leave_lane(action);
+            Ok(())
+        })
+    }
+    fn wake_blocked(&self) -> Out<'_, u32> {
+        self.effects.wake_blocked()
+    }
     fn dispose(&self, mut c: Dispose) -> Out<'_, Disposed> {
+        self.change_compensation(&mut c.compensation);
         if let Authority::Lease(lease) = c.authority {
             c.authority = Authority::Lease(self.lease(c.run, Step::Action(c.action), lease));
         }
@@ -111,7 +124,8 @@ impl Effects for Mistaken {
     fn approve(&self, c: Approve) -> Out<'_, Answered> {
         self.effects.approve(c)
     }
-    fn resolve(&self, c: Resolve) -> Out<'_, Disposed> {
+    fn resolve(&self, mut c: Resolve) -> Out<'_, Disposed> {
+        self.change_compensation(&mut c.compensation);
         let action = c.action;
         Box::pin(async move {
             let out = self.effects.resolve(c).await?;
@@ -191,6 +205,12 @@ impl ToolCaller for MistakenTools {
     }
     fn secret_of(&self, tool: &str) -> Option<&str> {
         self.0.secret_of(tool)
+    }
+    fn undo_tool(&self, tool: &str) -> Option<&str> {
+        self.0.undo_tool(tool)
+    }
+    fn undo_args(&self, tool: &str, args: &Value, output: &Value) -> Result<Value, RenderError> {
+        self.0.undo_args(tool, args, output)
     }
     fn verify_secret_of(&self, tool: &str) -> Option<&str> {
         self.0.verify_secret_of(tool)

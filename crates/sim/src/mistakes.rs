@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, RunId, SessionId};
 use tollgate_core::ports::{
-    BeginAttempt, BoxFuture, Claimed, Clock, DurableExec, Effects, Lease, NewAction, PlanOutcome, Step, StoreError, StorePlan,
+    BeginAttempt, BoxFuture, Claimed, Clock, Compensation, DurableExec, Effects, Lease, NewAction, PlanOutcome, Step, StoreError, StorePlan,
 };
 use tollgate_testkit::{Fates, SimClock, SkewedClock};
 
@@ -113,6 +113,12 @@ impl Mistaken {
     pub(crate) fn change_plan(&self, c: &mut StorePlan) {
         if let PlanOutcome::Proposed(actions) = &mut c.outcome {
             actions.iter_mut().for_each(|a| self.change_action(a));
+        }
+    }
+
+    pub(crate) fn change_compensation(&self, c: &mut Option<Box<Compensation>>) {
+        if let Some(c) = c {
+            self.change_action(&mut c.action);
         }
     }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tollgate_core::gate::KeyLook;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, BoxFuture, Claimed, Clock, Defer,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, Claimed, Clock, Defer,
     Dispose, Disposed, DurableExec, Effects, Lease, NewEntry, ReasonRecord, Resolve, Step, StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
@@ -133,6 +133,17 @@ impl Effects for Watch {
             self.ended("defer", run, step, lease);
             Ok(())
         })
+    }
+    fn block(&self, c: Block) -> Out<'_, ()> {
+        let (run, step, lease) = (c.run, Step::Action(c.action), c.lease);
+        Box::pin(async move {
+            self.effects.block(c).await?;
+            self.ended("block", run, step, lease);
+            Ok(())
+        })
+    }
+    fn wake_blocked(&self) -> Out<'_, u32> {
+        self.effects.wake_blocked()
     }
     fn dispose(&self, c: Dispose) -> Out<'_, Disposed> {
         let (run, step, authority) = (c.run, Step::Action(c.action), c.authority);

@@ -74,6 +74,7 @@ pub(crate) fn tool(connector: &str, name: &str, node: &Node) -> Built<Vec<ToolSp
         grade,
         key_ttl: optional(node, "key_ttl")?,
         verify: optional(node, "verify")?,
+        undo: optional(node, "undo")?,
         identity: field(node, "identity")?,
         classes: field(node, "classes")?,
         input: input::closed(node.get("input").map(Node::to_json).as_ref()),
@@ -101,6 +102,7 @@ fn check_of(write: &ToolSpec, name: &str) -> Option<ToolSpec> {
         grade: Grade::AtMostOnce,
         key_ttl: None,
         verify: None,
+        undo: None,
         identity: Vec::new(),
         classes: std::collections::BTreeSet::new(),
         output: Some(json!({

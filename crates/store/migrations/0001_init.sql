@@ -35,6 +35,7 @@ CREATE TABLE actions (
   generation_began INTEGER NOT NULL DEFAULT 0, doubt_deadline INTEGER NOT NULL DEFAULT 0, verify_failures INTEGER NOT NULL DEFAULT 0,
   fence INTEGER NOT NULL DEFAULT 0, -- the last one given out, kept while no dispatch row does
   rendered BLOB, deadline_at INTEGER, last_intent BLOB, last_end BLOB, open_session BLOB, approval BLOB,
+  compensates BLOB, -- the action whose effect it takes back
   created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX actions_id ON actions (id);            -- actions.get
@@ -69,6 +70,10 @@ CREATE TABLE timers (
   at INTEGER NOT NULL, step BLOB NOT NULL, run_id BLOB NOT NULL, fence INTEGER NOT NULL,
   reseller_id BLOB NOT NULL, tenant_id BLOB NOT NULL, mode INTEGER NOT NULL,
   PRIMARY KEY (at, step)
+) WITHOUT ROWID;
+-- Compensations that the gate does not let pass: what a deployment or a change of status sends to the gate again.
+CREATE TABLE blocked (
+  action BLOB PRIMARY KEY, run_id BLOB NOT NULL, reseller_id BLOB NOT NULL, tenant_id BLOB NOT NULL, mode INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE sessions (id BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) WITHOUT ROWID;
 

@@ -8,7 +8,7 @@ use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, EntryId, EventId, KeyId, ReplayId, RunId, SessionId};
 use tollgate_core::ledger::Frontier;
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, Answered, ApiKeyRecord, ApprovalFilter, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun,
+    ActionFilter, ActionRecord, Answered, ApiKeyRecord, ApprovalFilter, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block,
     BoxFuture, Claimed, ConfigRev, Dedupe, Defer, Deploy, Dispose, Disposed, DurableExec, Effects, EntryFilter, EventFilter, EventLog,
     IngestEvent, Ingested, Lease, LedgerLog, ListOut, Lists, NewEntry, NewRun, Page, ReasonRecord, Registry, ReplayRange, ReplayState,
     Resolve, RunFilter, RunRecord, SecretCiphertext, StoreError, StorePlan, StoredEntry, SubjectKeyRow, SubmitAction, Submitted,
@@ -18,7 +18,7 @@ use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
 use crate::codec::int;
-use crate::command::{approval, begin, defer, dispose, exec, ingest, plan, registry, replay, resolve};
+use crate::command::{approval, begin, compensate, defer, dispose, exec, ingest, plan, registry, replay, resolve};
 use crate::error::OrStore;
 use crate::query;
 use crate::sqlite::SqliteStore;
@@ -83,6 +83,12 @@ impl Effects for SqliteStore {
     }
     fn defer(&self, c: Defer) -> Out<'_, ()> {
         self.write(move |tx| defer::defer(tx, &c))
+    }
+    fn block(&self, c: Block) -> Out<'_, ()> {
+        self.write(move |tx| compensate::block(tx, &c))
+    }
+    fn wake_blocked(&self) -> Out<'_, u32> {
+        self.write(|tx| compensate::wake(tx, None))
     }
     fn dispose(&self, c: Dispose) -> Out<'_, Disposed> {
         self.write(move |tx| dispose::dispose(tx, &c))

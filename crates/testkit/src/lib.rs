@@ -14,6 +14,6 @@ pub use fates::{Fates, Odds, Turn};
 pub use lossy::{Loss, LossyEffects, Point};
 pub use pauses::PausedStore;
 pub use pauses_outside::{PausedSealer, PausedTools};
-pub use remote::{Behaviour, Remote};
+pub use remote::{Behaviour, Remote, TAKE_BACK, undo_id};
 pub use sealer::PlainSealer;
 pub use world::{FakeBundles, FakePolicy, event, operator, scope, spec, write_tool};

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use tollgate_core::gate::KeyLook;
 use tollgate_core::id::{ActionId, ApprovalId, RunId};
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, BoxFuture, Defer, Dispose, Disposed, Effects, Lease,
-    NewEntry, Resolve, StoreError, StorePlan, SubmitAction, Submitted,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block, BoxFuture, Defer, Dispose, Disposed, Effects,
+    Lease, NewEntry, Resolve, StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -24,6 +24,8 @@ pub enum Point {
     Defer,
     /// `dispose`.
     Dispose,
+    /// `block`.
+    Block,
 }
 
 /// What happens to the command whose answer is lost.
@@ -92,6 +94,12 @@ impl Effects for LossyEffects {
     }
     fn defer(&self, c: Defer) -> BoxFuture<'_, Result<(), StoreError>> {
         self.pass(Point::Defer, || self.inner.defer(c))
+    }
+    fn block(&self, c: Block) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.pass(Point::Block, || self.inner.block(c))
+    }
+    fn wake_blocked(&self) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.inner.wake_blocked()
     }
     fn dispose(&self, c: Dispose) -> BoxFuture<'_, Result<Disposed, StoreError>> {
         self.pass(Point::Dispose, || self.inner.dispose(c))

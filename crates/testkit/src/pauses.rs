@@ -6,7 +6,7 @@ use std::time::Duration;
 use tollgate_core::gate::KeyLook;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, BoxFuture, Claimed, Defer, Dispose, Disposed,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block, BoxFuture, Claimed, Defer, Dispose, Disposed,
     DurableExec, Effects, Lease, NewEntry, ReasonRecord, Resolve, StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
@@ -68,6 +68,12 @@ impl Effects for PausedStore {
     }
     fn defer(&self, c: Defer) -> Out<'_, ()> {
         self.write("defer", move || self.effects.defer(c))
+    }
+    fn block(&self, c: Block) -> Out<'_, ()> {
+        self.write("block", move || self.effects.block(c))
+    }
+    fn wake_blocked(&self) -> Out<'_, u32> {
+        self.write("wake_blocked", move || self.effects.wake_blocked())
     }
     fn dispose(&self, c: Dispose) -> Out<'_, Disposed> {
         self.write("dispose", move || self.effects.dispose(c))

@@ -43,6 +43,12 @@ impl ToolCaller for PausedTools {
     fn secret_of(&self, tool: &str) -> Option<&str> {
         self.inner.secret_of(tool)
     }
+    fn undo_tool(&self, tool: &str) -> Option<&str> {
+        self.inner.undo_tool(tool)
+    }
+    fn undo_args(&self, tool: &str, args: &Value, output: &Value) -> Result<Value, RenderError> {
+        self.inner.undo_args(tool, args, output)
+    }
     fn verify_secret_of(&self, tool: &str) -> Option<&str> {
         self.inner.verify_secret_of(tool)
     }

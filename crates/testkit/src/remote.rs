@@ -37,6 +37,14 @@ pub enum Behaviour {
     ApplyThenHang,
 }
 
+/// The tool that takes the effects of all tools named `…_undo` back.
+pub const TAKE_BACK: &str = "remote.take_back";
+
+/// What the effects of taking `id` back are counted under.
+pub fn undo_id(id: &str) -> String {
+    format!("undo-{id}")
+}
+
 /// How long the remote remembers a key: the hour that its tools declare, and what a worker's clock may be behind.
 const KEY_TTL: Duration = Duration::from_secs(3600 + 300);
 
@@ -185,6 +193,17 @@ impl ToolCaller for Remote {
     fn render(&self, tool: &str, _: Mode, args: &Value) -> Result<Rendered, RenderError> {
         let id = args.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Rendered::Http { method: "POST".to_owned(), url: format!("http://remote/{tool}"), headers: Vec::new(), body: Some(id) })
+    }
+
+    fn undo_tool(&self, tool: &str) -> Option<&str> {
+        tool.ends_with("_undo").then_some(TAKE_BACK)
+    }
+
+    fn undo_args(&self, _: &str, args: &Value, _: &Value) -> Result<Value, RenderError> {
+        match args.get("id").and_then(Value::as_str) {
+            Some(id) if !id.starts_with("stuck") => Ok(json!({"id": undo_id(id)})),
+            _ => Err(RenderError { place: "undo.args/id".to_owned(), message: "there is no such value".to_owned() }),
+        }
     }
 
     fn secret_of(&self, tool: &str) -> Option<&str> {

@@ -17,9 +17,13 @@ use tollgate_core::ports::{
     WebhookError, WebhookVerifier,
 };
 use tollgate_core::scope::{Mode, Scope};
-use tollgate_core::spec::{BundleSpec, Effect, Grade, OnUnknown, OperatorSpec, Ordering, RetrySpec, ToolRequest, ToolSpec, VerifySpec};
+use tollgate_core::spec::{
+    BundleSpec, Effect, Grade, OnUnknown, OperatorSpec, Ordering, RetrySpec, ToolRequest, ToolSpec, UndoSpec, VerifySpec,
+};
 use tollgate_core::time::{Span, Timestamp};
 use tollgate_core::verdict::{Decision, DecisionReason, PolicyRequest, Verdict};
+
+use crate::remote::TAKE_BACK;
 
 /// The one tenant of a test.
 pub fn scope() -> Scope {
@@ -60,6 +64,7 @@ pub fn write_tool(name: &str, grade: Grade) -> ToolSpec {
             settle: Span::secs(30),
             happened: "true".to_owned(),
         }),
+        undo: name.ends_with("_undo").then(|| UndoSpec { tool: TAKE_BACK.to_owned(), args: None }),
         identity: vec!["id".to_owned()],
         classes: BTreeSet::new(),
         input: json!({"type": "object"}),
@@ -87,13 +92,18 @@ pub fn operator(ordering: Ordering) -> OperatorSpec {
     }
 }
 
-/// A bundle of one operator and a tool of each grade: `remote.keyed`, `remote.verifiable`, `remote.once`, `remote.keyed_secret`.
+/// A bundle of one operator and a tool of each grade: `remote.keyed`, `remote.verifiable`, `remote.once`, `remote.keyed_secret`; those
+/// with an `undo` have its name at their end, and are taken back by `remote.take_back`.
 pub fn spec(ordering: Ordering) -> BundleSpec {
     let tools = [
         write_tool("remote.keyed", Grade::Keyed),
         write_tool("remote.verifiable", Grade::Verifiable),
         write_tool("remote.once", Grade::AtMostOnce),
         write_tool("remote.keyed_secret", Grade::Keyed),
+        write_tool("remote.keyed_undo", Grade::Keyed),
+        write_tool("remote.verifiable_undo", Grade::Verifiable),
+        write_tool("remote.once_undo", Grade::AtMostOnce),
+        write_tool(TAKE_BACK, Grade::Keyed),
     ];
     BundleSpec {
         tools: tools.into_iter().map(|t| (t.name.clone(), t)).collect(),

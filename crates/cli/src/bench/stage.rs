@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tollgate_core::gate::KeyLook;
 use tollgate_core::id::{ActionId, ApprovalId, RunId};
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block, BoxFuture, Defer, Desk, Dispose, Disposed, Effects,
-    Lease, NewEntry, PlanOutcome, Resolve, StoreError, StorePlan, SubmitAction, Submitted,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block, BoxFuture, Defer, Desk, Dispose, Disposed,
+    Effects, Lease, NewEntry, PlanOutcome, Resolve, StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::time::Timestamp;

@@ -142,6 +142,7 @@ pub fn tool(name: &str, effect: Effect, request: Value) -> ToolSpec {
         grade: Grade::AtMostOnce,
         key_ttl: None,
         verify: None,
+        undo: None,
         identity: vec![],
         classes: [].into(),
         input: json!({ "type": "object" }),

@@ -225,6 +225,34 @@ pub enum KeyChange {
     Doubt,
 }
 
+/// The action that takes another's effect back. It is stored only if the run is being cancelled by then.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Compensation {
+    /// The action.
+    pub action: NewAction,
+    /// Why it cannot go to the gate: it is stored blocked, with these reason and detail.
+    pub fault: Option<(String, String)>,
+}
+
+/// Parks a compensation that the gate does not let pass.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Block {
+    /// Whose it is.
+    pub scope: Scope,
+    /// The run.
+    pub run: RunId,
+    /// The action.
+    pub action: ActionId,
+    /// The claim.
+    pub lease: Lease,
+    /// Under which revision it was judged: another one means another judgement.
+    pub rev: ConfigRev,
+    /// Why, in a stable word.
+    pub reason: String,
+    /// For people.
+    pub detail: Option<String>,
+}
+
 /// How an action ends.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Disposal {
@@ -267,6 +295,8 @@ pub struct Dispose {
     pub spare: Vec<EntryId>,
     /// Take the next callable actions for this session.
     pub claim: Option<SessionId>,
+    /// What takes the effect back, should the run be cancelled by now.
+    pub compensation: Option<Box<Compensation>>,
 }
 
 /// What followed a disposition.
@@ -356,6 +386,8 @@ pub struct Resolve {
     pub at: Timestamp,
     /// Ids for the receipts of skipped actions.
     pub spare: Vec<EntryId>,
+    /// What takes the effect back, should it have happened and the run be cancelled by now.
+    pub compensation: Option<Box<Compensation>>,
 }
 
 /// The effect protocol.
@@ -370,6 +402,10 @@ pub trait Effects: Send + Sync {
     fn begin(&self, command: BeginAttempt) -> BoxFuture<'_, Result<Begun, StoreError>>;
     /// Sets an action aside.
     fn defer(&self, command: Defer) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Parks a compensation that the gate does not let pass. Deployments and changes of status wake it.
+    fn block(&self, command: Block) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Sends every blocked compensation through the gate again: what a process does at its start. Answers how many.
+    fn wake_blocked(&self) -> BoxFuture<'_, Result<u32, StoreError>>;
     /// Disposes an action.
     fn dispose(&self, command: Dispose) -> BoxFuture<'_, Result<Disposed, StoreError>>;
     /// Asks people.
@@ -380,7 +416,8 @@ pub trait Effects: Send + Sync {
     fn resolve(&self, command: Resolve) -> BoxFuture<'_, Result<Disposed, StoreError>>;
     /// Appends an entry that changes no execution state: late evidence, changes of policy and specs.
     fn append(&self, scope: Scope, entry: NewEntry) -> BoxFuture<'_, Result<(), StoreError>>;
-    /// Marks a run as being cancelled; what waits is listed, to be disposed one by one.
+    /// Marks a run as being cancelled; what waits is listed, to be disposed one by one. Of the compensations of a run that is being
+    /// cancelled already, the blocked ones are listed: they are given up.
     fn cancel_run(&self, scope: Scope, run: RunId, at: Timestamp) -> BoxFuture<'_, Result<Vec<ActionId>, StoreError>>;
     /// Lifts the denial that stands for an action's key and fingerprint; `false`, and nothing written, when none stands.
     fn lift_denial(&self, scope: Scope, action: ActionId, entry: NewEntry) -> BoxFuture<'_, Result<bool, StoreError>>;

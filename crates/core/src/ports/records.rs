@@ -113,6 +113,8 @@ pub struct ActionRecord {
     pub open: Option<OpenAttempt>,
     /// Its latest approval request.
     pub approval: Option<ApprovalId>,
+    /// The action whose effect it takes back.
+    pub compensates: Option<ActionId>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it last changed.

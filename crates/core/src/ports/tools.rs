@@ -93,6 +93,12 @@ pub trait ToolCaller: Send + Sync {
     /// Makes the call. Never fails: whatever happens is an outcome.
     fn call<'a>(&'a self, request: CallRequest<'a>) -> BoxFuture<'a, AttemptOutcome>;
 
+    /// Full name of the tool that takes this one's effect back, if it has one.
+    fn undo_tool(&self, tool: &str) -> Option<&str>;
+
+    /// Arguments of that tool for a call with these arguments and this output; the output is null when nobody has seen it. Pure.
+    fn undo_args(&self, tool: &str, args: &Value, output: &Value) -> Result<Value, RenderError>;
+
     /// Name of the secret that the verifying read of this tool leases.
     fn verify_secret_of(&self, tool: &str) -> Option<&str>;
 

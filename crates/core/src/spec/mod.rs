@@ -13,4 +13,4 @@ pub use bundle::{BundleSpec, CAPABILITY_PREFIX};
 pub use connector::{AuthSpec, ConnectorSpec, EgressSpec, SignatureEncoding, Transport, WebhookScheme, WebhookSpec};
 pub use operator::{ActionTemplate, OperatorSpec, Ordering, ValueTemplate};
 pub use policy::{PolicySource, PolicySpec};
-pub use tool::{Effect, FilesOp, Grade, HttpRequestSpec, OnUnknown, RetrySpec, ToolRequest, ToolSpec, VerifySpec};
+pub use tool::{Effect, FilesOp, Grade, HttpRequestSpec, OnUnknown, RetrySpec, ToolRequest, ToolSpec, UndoSpec, VerifySpec};

@@ -81,6 +81,17 @@ pub struct VerifySpec {
     pub happened: String,
 }
 
+/// The write that takes a write's effect back.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UndoSpec {
+    /// The write tool, by full name or by its name inside the same connector. It has no `undo` itself.
+    pub tool: String,
+    /// Its arguments; templates over `args` and `output` of the write. The write's own arguments when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Value>,
+}
+
 fn default_happened() -> String {
     "output == true".to_owned()
 }
@@ -215,6 +226,9 @@ pub struct ToolSpec {
     pub key_ttl: Option<Span>,
     /// How to ask whether it happened.
     pub verify: Option<VerifySpec>,
+    /// What takes its effect back when its run is cancelled meanwhile. Left out when there is none, so that digests stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<UndoSpec>,
     /// The arguments that make it the same operation.
     pub identity: Vec<String>,
     /// `destructive`, `financial`, `customer_facing`, or a word of the author's.

@@ -24,6 +24,7 @@ pub(super) fn tool(name: &str, effect: Effect, classes: &[&str], input: Value) -
         grade: Grade::AtMostOnce,
         key_ttl: None,
         verify: None,
+        undo: None,
         identity: Vec::new(),
         classes: classes.iter().map(|c| (*c).to_owned()).collect(),
         input,

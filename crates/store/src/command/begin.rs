@@ -28,8 +28,9 @@ pub(crate) fn begin(tx: &mut Tx<'_>, c: &BeginAttempt) -> Result<Begun> {
         // Another action of this key was rejected meanwhile, and spent the generation that this one was rendered for.
         return Err(StoreError::Stale);
     }
-    // In doubt, the same call goes again whatever else was decided meanwhile; before that, cancellation comes first.
-    if !a.attempts.in_doubt && load_run(tx, c.scope, c.run)?.cancelling {
+    // In doubt, the same call goes again whatever else was decided meanwhile; before that, cancellation comes first, and
+    // stops all but what it brought about.
+    if !a.attempts.in_doubt && !a.compensates && load_run(tx, c.scope, c.run)?.cancelling {
         return Ok(Begun::Cancelled);
     }
     if let Some(claim) = &a.key {

@@ -11,7 +11,7 @@ use tollgate_core::time::Timestamp;
 use crate::command::defer::{check_close, close_attempt};
 use crate::command::keys::Generation;
 use crate::command::runs::{advance_run, set_state};
-use crate::command::{approval, dispatch, keys, lanes};
+use crate::command::{approval, compensate, dispatch, keys, lanes};
 use crate::error::Result;
 use crate::query::heads::{ActionHead, load_head};
 use crate::tx::Tx;
@@ -44,18 +44,27 @@ pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
         }
         Authority::Approval(id, end) => approval::end(tx, c, &a, id, end)?,
     }
+    if a.state == ActionState::Blocked {
+        compensate::unblock(tx, c.action)?;
+    }
     if let Some(claim) = &a.key {
         tx.run("DELETE FROM key_waiters WHERE key = ?1 AND action = ?2", params![claim.key.0, c.action.as_bytes()])?;
         keys::settle(tx, c.scope, &claim.key, c.action, c.disposal.key, c.disposal.receipt.id, generation(&a, c))?;
     } else if c.disposal.key != KeyChange::None {
         return Err(StoreError::Conflict("the action has no effect key".to_owned()));
     }
+    let undo = match (&c.compensation, c.disposal.disposition) {
+        (Some(undo), Disposition::Applied) => compensate::append(tx, &a, undo, c.at, c.claim)?,
+        _ => None,
+    };
     if let Some(lane) = &a.lane
         && !(unknown && c.disposal.on_unknown == OnUnknown::Hold)
     {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
     }
-    advance_run(tx, c.scope, c.run, c.at, &c.spare, c.claim)
+    let mut disposed = advance_run(tx, c.scope, c.run, c.at, &c.spare, c.claim)?;
+    disposed.claimed.extend(undo);
+    Ok(disposed)
 }
 
 /// A definite rejection spends the generation: a remote may keep it under its key. What was not sent does not.

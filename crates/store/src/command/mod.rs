@@ -2,6 +2,7 @@
 
 pub(crate) mod approval;
 pub(crate) mod begin;
+pub(crate) mod compensate;
 pub(crate) mod defer;
 pub(crate) mod dispatch;
 pub(crate) mod dispose;

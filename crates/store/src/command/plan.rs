@@ -91,7 +91,8 @@ pub(crate) fn submit(tx: &mut Tx<'_>, c: &SubmitAction) -> Result<Submitted> {
     Ok(Submitted::Stored(moved.claimed.first().copied()))
 }
 
-fn insert_action(tx: &Tx<'_>, scope: Scope, run: RunId, seq: usize, a: &NewAction, strict: bool, at: Timestamp) -> Result<()> {
+/// Stores an action that nothing has happened to yet.
+pub(crate) fn insert_action(tx: &Tx<'_>, scope: Scope, run: RunId, seq: usize, a: &NewAction, strict: bool, at: Timestamp) -> Result<()> {
     let proposal = write_proposal(&a.proposal)?;
     tx.run(
         "INSERT INTO actions (id, run_id, seq, reseller_id, tenant_id, mode, tool, tool_digest, effect, proposal, salt, lane, key, fingerprint, strict, state, created_at, updated_at)

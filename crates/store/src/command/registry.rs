@@ -7,6 +7,7 @@ use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
 use crate::codec::int;
+use crate::command::compensate;
 use crate::command::ingest::current_rev;
 use crate::error::Result;
 use crate::tx::Tx;
@@ -29,6 +30,7 @@ pub(crate) fn deploy(tx: &mut Tx<'_>, s: Scope, d: &Deploy) -> Result<ConfigRev>
     for entry in &d.entries {
         tx.append(s, entry)?;
     }
+    compensate::wake(tx, Some(s))?;
     raise_rev(tx)
 }
 
@@ -40,6 +42,7 @@ pub(crate) fn set_status(tx: &mut Tx<'_>, s: Scope, kind: &str, name: &str, stat
         params![s.tenant_id.as_bytes(), s.mode.as_int(), kind, name, s.reseller_id.as_bytes(), status],
     )?;
     tx.append(s, entry)?;
+    compensate::wake(tx, Some(s))?;
     raise_rev(tx)
 }
 

@@ -11,7 +11,7 @@ use tollgate_core::time::Timestamp;
 use crate::command::keys::Generation;
 use crate::command::plan::leave_reason_lane;
 use crate::command::runs::{advance_run, load_run, set_state};
-use crate::command::{dispatch, keys, lanes};
+use crate::command::{compensate, dispatch, keys, lanes};
 use crate::error::{OrStore, Result};
 use crate::query::heads::load_head;
 use crate::tx::Tx;
@@ -31,6 +31,9 @@ pub(crate) fn resolve(tx: &mut Tx<'_>, c: &Resolve) -> Result<Disposed> {
         let generation = Generation { next: a.generation, began: a.attempts.generation_began };
         keys::settle(tx, c.scope, &claim.key, c.action, change, c.entry.id, generation)?;
     }
+    if let (Some(undo), true) = (&c.compensation, c.applied) {
+        compensate::append(tx, &a, undo, c.at, None)?;
+    }
     if let Some(lane) = &a.lane {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
     }
@@ -48,11 +51,15 @@ pub(crate) fn cancel_run(tx: &mut Tx<'_>, scope: Scope, run: RunId, at: Timestam
         return Ok(Vec::new());
     }
     tx.run("UPDATE runs SET cancelling = 1, updated_at = ?2 WHERE id = ?1", params![run.as_bytes(), at.as_micros()])?;
-    let mut sql = tx.sql("SELECT id FROM actions WHERE run_id = ?1 AND state IN (?2, ?3, ?4, ?5) ORDER BY seq")?;
+    let mut sql = tx.sql(
+        "SELECT id FROM actions WHERE run_id = ?1 AND CASE WHEN compensates IS NULL THEN state IN (?2, ?3, ?4, ?5) ELSE state = ?6 END ORDER BY seq",
+    )?;
     let states =
         [ActionState::Proposed, ActionState::WaitingKey, ActionState::WaitingLane, ActionState::WaitingApproval].map(ActionState::as_int);
     let found = sql
-        .query_map(params![run.as_bytes(), states[0], states[1], states[2], states[3]], |r| r.get(0).map(ActionId::from_bytes))
+        .query_map(params![run.as_bytes(), states[0], states[1], states[2], states[3], ActionState::Blocked.as_int()], |r| {
+            r.get(0).map(ActionId::from_bytes)
+        })
         .or_store()?
         .collect::<rusqlite::Result<_>>()
         .or_store()?;

@@ -26,10 +26,12 @@ pub(crate) struct ActionHead {
     pub generation: u32,
     pub open: Option<OpenAttempt>,
     pub approval: Option<ApprovalId>,
+    pub compensates: bool,
 }
 
 const HEAD: &str = "SELECT a.run_id, a.lane, a.key, a.fingerprint, a.state, a.attempts, a.in_doubt, a.doubt_deadline, a.verify_failures, \
-     a.deadline_at, a.generation, a.generation_began, a.open_session, a.last_intent, a.approval, k.generation, k.began \
+     a.deadline_at, a.generation, a.generation_began, a.open_session, a.last_intent, a.approval, k.generation, k.began, \
+     a.compensates IS NOT NULL \
      FROM actions a LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3 \
      WHERE a.id = ?1 AND a.tenant_id = ?2 AND a.mode = ?3";
 
@@ -86,5 +88,6 @@ fn read(r: &Row<'_>, scope: Scope, id: ActionId) -> Result<ActionHead> {
         generation,
         open,
         approval: r.get::<_, Option<[u8; 16]>>(14).or_store()?.map(ApprovalId::from_bytes),
+        compensates: r.get(17).or_store()?,
     })
 }

@@ -3,12 +3,12 @@
 use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, EntryId, RunId};
 use tollgate_core::ledger::{Body, Disposition, Field, Resolution};
-use tollgate_core::ports::{ActionRecord, Actor, Authority, DeskError, Resolve, StoreError};
+use tollgate_core::ports::{ActionRecord, Actor, Authority, Compensation, DeskError, Resolve, StoreError};
 use tollgate_core::spec::OnUnknown;
 
 use super::answers::stored;
 use super::port::Counter;
-use crate::engine::{Ending, disposal};
+use crate::engine::{Ending, compensation, disposal};
 use crate::entries::Scribe;
 
 pub(super) async fn resolve(
@@ -38,18 +38,38 @@ pub(super) async fn resolve(
         }))
     })?;
     let spare = (0..record.plan_len).map(|_| EntryId::from_bytes(deps.ids.uuid())).collect();
-    let command = Resolve { scope: actor.scope, action, applied, entry: entry.clone(), at: deps.ids.now(), spare };
+    let compensation = if applied { undo(desk, &record).await? } else { None };
+    let command = Resolve { scope: actor.scope, action, applied, entry: entry.clone(), at: deps.ids.now(), spare, compensation };
     deps.effects.resolve(command).await?;
     stored(deps, actor.scope, [&entry]);
     desk.record(actor, action).await
 }
 
-/// Disposes what waits; what is being called is awaited, and what is in doubt is settled first.
+/// What takes the effect back, should the run be cancelled: its tool's word, in the bundle that the run is pinned to. Nobody has seen
+/// an output.
+async fn undo(desk: &Counter, record: &ActionRecord) -> Result<Option<Box<Compensation>>, DeskError> {
+    let deps = &desk.deps.engine;
+    if let Some(bundle) = deps.bundles.pinned(record.bundle).await {
+        return Ok(compensation(deps, &bundle, record, None));
+    }
+    match desk.deps.lists.run(record.scope, record.run).await? {
+        Some(run) if run.cancelling => Err(DeskError::Unavailable(format!(
+            "the run is cancelled, and the bundle `{}`, which says how to take the effect back, is not available",
+            record.bundle
+        ))),
+        _ => Ok(None),
+    }
+}
+
+/// Disposes what waits; what is being called is awaited, and what is in doubt is settled first. A run that is being cancelled already
+/// has its blocked compensations given up.
 pub(super) async fn cancel(desk: &Counter, actor: &Actor, run: RunId) -> Result<(), DeskError> {
     let deps = &desk.deps.engine;
     for id in deps.effects.cancel_run(actor.scope, run, deps.ids.now()).await? {
         let record = desk.record(actor, id).await?;
-        let ending = Ending::new(Disposition::Cancelled, "run_cancelled").detail(format!("cancelled by {}", actor.principal.label()));
+        let why = if record.compensates.is_some() { "compensation_given_up" } else { "run_cancelled" };
+        let verb = if record.compensates.is_some() { "given up" } else { "cancelled" };
+        let ending = Ending::new(Disposition::Cancelled, why).detail(format!("{verb} by {}", actor.principal.label()));
         let command = disposal(deps, &record, OnUnknown::Hold, ending, Authority::Parked(record.state), None)?;
         let receipt = command.disposal.receipt.clone();
         match deps.effects.dispose(command).await {

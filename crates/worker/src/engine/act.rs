@@ -14,6 +14,8 @@ use crate::entries::Scribe;
 
 /// Rounds of the gate before a configuration that never holds still is left to a later claim.
 const ROUNDS_MAX: u32 = 8;
+/// How long people have to allow a compensation: a hundred years.
+const UNLAPSING: std::time::Duration = std::time::Duration::from_secs(100 * 365 * 86_400);
 
 /// What one round of the gate works on.
 pub(super) struct Round<'a> {
@@ -63,11 +65,11 @@ impl Engine {
         let Some(bundle) = pinned else {
             let ending =
                 Ending::new(Disposition::Invalid, "bundle_missing").detail("the bundle that this run is pinned to is not available");
-            return self.end_unasked(claimed, record, ending).await;
+            return self.end_unasked(claimed, record, active.rev, ending).await;
         };
         let Some(tool) = bundle.spec.tools.get(&record.proposal.tool) else {
             let ending = Ending::new(Disposition::Invalid, "unknown_tool").detail(format!("there is no tool `{}`", record.proposal.tool));
-            return self.end_unasked(claimed, record, ending).await;
+            return self.end_unasked(claimed, record, active.rev, ending).await;
         };
         let round = Round { claimed, record, bundle: &bundle, active: &active, tool };
         if record.open.is_some() {
@@ -167,7 +169,8 @@ impl Engine {
         use tollgate_core::ledger::{Approval, ApprovalStep, Body};
         let (deps, approval) = (&self.deps, ApprovalId::from_bytes(self.deps.ids.uuid()));
         let shown = shown(r, decision, &binding);
-        let expires_in = r.active.expires_in(&decision.queues);
+        // An effect that is to be taken back does not stay because nobody answered: the run waits.
+        let expires_in = if r.record.compensates.is_some() { UNLAPSING } else { r.active.expires_in(&decision.queues) };
         let at = deps.ids.now();
         let scribe = Scribe::new(r.record, &deps.ids, &*deps.sealer);
         let mut entries = Vec::new();

@@ -4,11 +4,14 @@ use tollgate_core::attempt::AttemptOutcome;
 use tollgate_core::canon::canonical;
 use tollgate_core::id::{ActionId, EntryId, SessionId};
 use tollgate_core::ledger::{Body, Disposition, Field, Receipt, Refs};
-use tollgate_core::ports::{ActionRecord, Authority, Claimed, CloseAttempt, Disposal, Dispose, KeyChange, NewEntry, Rendered, StoreError};
+use tollgate_core::ports::{
+    ActionRecord, Authority, Claimed, CloseAttempt, Compensation, ConfigRev, Disposal, Dispose, KeyChange, NewEntry, Rendered, StoreError,
+};
 use tollgate_core::spec::{OnUnknown, ToolSpec};
 use tollgate_core::verdict::{Decision, Verdict};
 
 use super::act::{Outcome, Round};
+use super::undo::{compensation, parks};
 use super::{Deps, Engine};
 use crate::entries::Scribe;
 
@@ -42,6 +45,15 @@ impl Ending {
             attempts: None,
             entries: Vec::new(),
         }
+    }
+
+    pub(super) const fn disposition(&self) -> Disposition {
+        self.disposition
+    }
+
+    /// Why, in a word and for people.
+    pub(super) fn grounds(self) -> (String, Option<String>) {
+        (self.reason, self.detail)
     }
 
     pub(crate) fn detail(mut self, text: impl Into<String>) -> Self {
@@ -133,12 +145,28 @@ fn verdict(ending: &Ending) -> Option<Verdict> {
 impl Engine {
     /// Ends an action whose tool is known.
     pub(super) async fn end(&self, r: &Round<'_>, ending: Ending) -> Result<Outcome, StoreError> {
-        self.dispose(r.claimed, r.record, Some(r.tool), ending).await
+        if parks(r.record, &ending) {
+            return self.park(r.claimed, r.record, r.active.rev, ending).await;
+        }
+        let undo = match ending.disposition {
+            Disposition::Applied => compensation(&self.deps, r.bundle, r.record, ending.output.as_ref()),
+            _ => None,
+        };
+        self.dispose(r.claimed, r.record, Some(r.tool), ending, undo).await
     }
 
     /// Ends an action that never came to the gate.
-    pub(super) async fn end_unasked(&self, claimed: Claimed, record: &ActionRecord, ending: Ending) -> Result<Outcome, StoreError> {
-        self.dispose(claimed, record, None, ending).await
+    pub(super) async fn end_unasked(
+        &self,
+        claimed: Claimed,
+        record: &ActionRecord,
+        rev: ConfigRev,
+        ending: Ending,
+    ) -> Result<Outcome, StoreError> {
+        if parks(record, &ending) {
+            return self.park(claimed, record, rev, ending).await;
+        }
+        self.dispose(claimed, record, None, ending, None).await
     }
 
     /// A success without a call: the first output, and whether other arguments asked for it.
@@ -159,9 +187,11 @@ impl Engine {
         record: &ActionRecord,
         tool: Option<&ToolSpec>,
         ending: Ending,
+        undo: Option<Box<Compensation>>,
     ) -> Result<Outcome, StoreError> {
         let on_unknown = tool.map_or(OnUnknown::Hold, |t| t.on_unknown);
-        let command = disposal(&self.deps, record, on_unknown, ending, Authority::Lease(claimed.lease), Some(self.session))?;
+        let mut command = disposal(&self.deps, record, on_unknown, ending, Authority::Lease(claimed.lease), Some(self.session))?;
+        command.compensation = undo;
         let kept: Vec<_> = command.close.iter().map(|c| c.entry.clone()).chain([command.disposal.receipt.clone()]).collect();
         // An answer lost here is read again by the caller; the call is never made again.
         let disposition = command.disposal.disposition;
@@ -217,5 +247,5 @@ pub(crate) fn disposal(
     };
     let spare = (0..record.plan_len).map(|_| EntryId::from_bytes(deps.ids.uuid())).collect();
     let (scope, run, action, at) = (record.scope, record.run, record.id, deps.ids.now());
-    Ok(Dispose { scope, run, action, authority, close: ending.close, disposal, at, spare, claim })
+    Ok(Dispose { scope, run, action, authority, close: ending.close, disposal, at, spare, claim, compensation: None })
 }

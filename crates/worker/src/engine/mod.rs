@@ -5,8 +5,10 @@ mod call;
 mod doubt;
 mod end;
 mod reason;
+mod undo;
 
 pub(crate) use end::{Ending, disposal};
+pub(crate) use undo::compensation;
 
 use std::sync::Arc;
 

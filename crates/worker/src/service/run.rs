@@ -86,6 +86,7 @@ impl Service {
     pub async fn start(&self) -> Result<(), StoreError> {
         let s = &self.shared;
         s.deps.engine.exec.reap().await?;
+        s.deps.engine.effects.wake_blocked().await?;
         for task in [claim::steps, claim::renewals] {
             s.tasks.spawn(task(Arc::clone(s)));
         }
