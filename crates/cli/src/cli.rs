@@ -14,24 +14,27 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::output::Output;
 
+/// Where help lists what every command takes.
+const GLOBAL: &str = "Options of every command";
+
 /// Agents and automations act on real systems: each action allowed, once, and provable.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, after_help = exit::HELP)]
 pub struct Cli {
-    /// Machines read this: JSON on standard output
-    #[arg(long, global = true)]
+    /// For machines: JSON on standard output, errors as JSON on standard error
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// The project folder
-    #[arg(long, global = true, default_value = ".", value_name = "FOLDER")]
+    #[arg(long, global = true, default_value = ".", value_name = "FOLDER", help_heading = GLOBAL)]
     project: PathBuf,
     /// The data folder; what `tollgate.toml` says when left out
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = GLOBAL)]
     data: Option<PathBuf>,
     /// Whose data: `live`, or `test`, where tools lead to test systems or stubs
-    #[arg(long, global = true, value_enum, default_value_t = ModeArg::Live)]
+    #[arg(long, global = true, value_enum, default_value_t = ModeArg::Live, help_heading = GLOBAL)]
     mode: ModeArg,
     /// A server elsewhere; its key is read from TOLLGATE_API_KEY
-    #[arg(long, global = true, env = "TOLLGATE_URL")]
+    #[arg(long, global = true, env = "TOLLGATE_URL", hide_env_values = true, help_heading = GLOBAL)]
     url: Option<String>,
     #[command(subcommand)]
     command: Command,
@@ -47,9 +50,8 @@ enum ModeArg {
 enum Command {
     /// Make a small project that runs
     Init {
-        /// The folder
-        #[arg(default_value = ".")]
-        folder: PathBuf,
+        /// The folder; that of `--project` when left out
+        folder: Option<PathBuf>,
         /// The project's name; that of the folder when left out
         #[arg(long)]
         name: Option<String>,
@@ -107,6 +109,11 @@ impl Cli {
         }
     }
 
+    /// Machines read what it prints.
+    pub const fn json(&self) -> bool {
+        self.json
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -124,7 +131,7 @@ impl Cli {
             key: std::env::var("TOLLGATE_API_KEY").ok().filter(|k| !k.is_empty()),
         };
         match self.command {
-            Command::Init { folder, name } => init::run(&cx, &folder, name),
+            Command::Init { folder, name } => init::run(&cx, folder.as_deref(), name),
             Command::Check => check::run(&cx),
             Command::Schema { kind } => schema::run(&cx, kind.as_deref()),
             Command::Dev(what) => dev::run(&cx, what).await,

@@ -52,7 +52,14 @@ impl Answer {
 
 impl Client {
     /// Over HTTP.
+    ///
+    /// # Errors
+    /// When the address is none.
     pub fn http(base: &str, key: &str) -> Result<Self, Failure> {
+        let fits = reqwest::Url::parse(base).is_ok_and(|u| ["http", "https"].contains(&u.scheme()) && u.has_host());
+        if !fits {
+            return Err(Failure::new(Exit::Usage, format!("`{base}` is not the address of a server: write it like http://127.0.0.1:3001")));
+        }
         // The project's own server is on this machine or named by the user: no proxy between.
         let client = reqwest::Client::builder().no_proxy().build().map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
         Ok(Self { way: Way::Http { base: base.trim_end_matches('/').to_owned(), client }, key: key.to_owned() })
@@ -157,7 +164,7 @@ pub fn refusal(answer: &Answer) -> Failure {
         return Failure::new(Exit::Failed, format!("the server answered {}", answer.status));
     }
     let exit = if answer.status == StatusCode::SERVICE_UNAVAILABLE { Exit::Unreachable } else { Exit::Failed };
-    Failure::new(exit, format!("{message} ({code})"))
+    Failure { exit, message, code: Some(code) }
 }
 
 fn cause(e: &reqwest::Error) -> String {

@@ -61,8 +61,10 @@ impl Context {
             };
             return Client::http(&url, &key);
         }
-        if !data.join("store.db").exists() {
-            let shown = data.display();
+        let shown = data.display();
+        // A folder that may not be looked into is there all the same.
+        let there = data.join("store.db").try_exists().map_err(|e| Failure::plain(format!("the data folder `{shown}`: {e}")))?;
+        if !there {
             return Err(Failure::new(
                 Exit::Unreachable,
                 format!("there is no data folder `{shown}` yet, and no server runs: start `tollgate dev`"),

@@ -24,6 +24,20 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The word that machines read.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "wrong_command_line",
+            Self::Faults => "project_has_faults",
+            Self::Refused => "refused",
+            Self::NotVerified => "not_verified",
+            Self::Unreachable => "unreachable",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
     /// The number.
     pub const fn code(self) -> u8 {
         match self {
@@ -54,5 +68,5 @@ Exit codes:
   3  the project has faults
   4  refused by policy or by a person
   5  a receipt or an export does not verify
-  6  no server answers, or another process has the data folder
+  6  no server answers, or it cannot at the moment, or another process has the data folder
   130  interrupted";

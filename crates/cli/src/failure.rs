@@ -11,12 +11,20 @@ pub struct Failure {
     pub exit: Exit,
     /// What was wrong, where, and what to do.
     pub message: String,
+    /// The server's stable word for it, where a server said no.
+    pub code: Option<String>,
 }
 
 impl Failure {
     /// A failure.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, message: message.into(), code: None }
+    }
+
+    /// The same for a script: one line of JSON, on standard error.
+    pub fn json(&self) -> String {
+        let code = self.code.as_deref().unwrap_or(self.exit.word());
+        serde_json::json!({"error": {"code": code, "message": self.message, "exit_code": self.exit.code()}}).to_string()
     }
 
     /// A failure that has no code of its own.
@@ -27,7 +35,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        self.code.as_ref().map_or(Ok(()), |code| write!(f, " ({code})"))
     }
 }
 

@@ -23,6 +23,7 @@ use clap::Parser;
 
 use crate::cli::Cli;
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::output::Output;
 
 #[global_allocator]
@@ -32,16 +33,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.log();
-    match cli.run().await {
-        Ok(()) => match Output::lost() {
-            None => Exit::Done.into(),
-            Some(e) => {
-                eprintln!("error: standard output took not everything: {e}");
-                Exit::Failed.into()
-            }
-        },
+    let json = cli.json();
+    let lost = || Output::lost().map_or(Ok(()), |e| Err(Failure::plain(format!("standard output took not everything: {e}"))));
+    match cli.run().await.and_then(|()| lost()) {
+        Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            if json {
+                eprintln!("{}", failure.json())
+            } else {
+                eprintln!("error: {failure}")
+            }
             failure.exit.into()
         }
     }

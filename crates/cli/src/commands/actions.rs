@@ -13,6 +13,9 @@ use crate::failure::Failure;
 use crate::output::{text, time};
 use crate::path::part;
 
+/// The longest wait that the server grants.
+const WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// What to do with actions.
 #[derive(Debug, Subcommand)]
 pub enum Actions {
@@ -103,6 +106,9 @@ fn row(a: &Value) -> Vec<String> {
 
 async fn submit(cx: &Context, what: Submit) -> Result<(), Failure> {
     let wait = parse_span(&what.wait).map_err(|e| Failure::new(Exit::Usage, format!("--wait: {e}")))?;
+    if wait > WAIT_MAX {
+        return Err(Failure::new(Exit::Usage, format!("--wait is `{}`: at most 60s is waited for", what.wait)));
+    }
     let mut body = json!({"tool": what.tool, "args": json_argument("--args", &what.args)?, "wait_ms": wait.as_millis()});
     for (name, value) in [("entity_key", what.entity_key), ("idempotency_key", what.idempotency_key)] {
         if let Some(value) = value {
@@ -134,9 +140,9 @@ fn ended(action: &Value) -> Result<(), Failure> {
     let id = text(action, "/id");
     match action["disposition"].as_str() {
         None | Some("applied" | "deduplicated") => Ok(()),
-        Some("refused" | "denied") => Err(Failure::new(Exit::Refused, format!("{id} was not carried out: {}", standing(action)))),
-        Some("unknown") => Err(Failure::plain(format!("{id} is in doubt: {}", standing(action)))),
-        Some(_) => Err(Failure::plain(format!("{id} did not take effect: {}", standing(action)))),
+        Some("refused" | "denied") => Err(Failure::new(Exit::Refused, format!("{id} was not carried out: policy or a person refused it"))),
+        Some("unknown") => Err(Failure::plain(format!("{id} may have happened or not: a person has to look"))),
+        Some(_) => Err(Failure::plain(format!("{id} did not take effect"))),
     }
 }
 
@@ -160,7 +166,10 @@ pub fn because(word: &str, reason: Option<&str>, detail: Option<&str>) -> String
 /// An action for a person.
 pub fn show(cx: &Context, a: &Value) {
     let line = |name: &str, value: &str| cx.out.line(format!("  {name:<16} {}", value.replace('\n', "\n                   ")));
-    cx.out.line(format!("{}  {}", cx.out.paint(1, &text(a, "/id")), standing(a)));
+    let id = text(a, "/id");
+    let in_doubt = a["state"] == "unknown";
+    let stands = if in_doubt { "nobody knows whether it happened".to_owned() } else { standing(a) };
+    cx.out.line(format!("{}  {stands}", cx.out.paint(1, &id)));
     line("who", &text(a, "/principal"));
     line("tool", &format!("{} ({})", text(a, "/tool"), text(a, "/effect")));
     line("entity", &text(a, "/entity_key"));
@@ -180,4 +189,8 @@ pub fn show(cx: &Context, a: &Value) {
     }
     line("created", &time(a, "/created_at"));
     line("changed", &time(a, "/updated_at"));
+    if in_doubt {
+        cx.out.line("\nLook in the other system, then say what you found:");
+        cx.out.line(format!("  tollgate approvals resolve {id} --happened\n  tollgate approvals resolve {id} --did-not-happen"));
+    }
 }

@@ -24,7 +24,7 @@ pub enum Approvals {
     },
     /// Show exactly what is asked
     Show {
-        /// The request, `apr_…`
+        /// The request, `apr_…`, or the call whose outcome nobody knows, `act_…`
         id: String,
     },
     /// Say yes
@@ -42,11 +42,12 @@ pub enum Approvals {
         answer: AnswerArgs,
     },
     /// Say what became of a call whose outcome nobody knows
+    #[command(group(clap::ArgGroup::new("outcome").required(true).args(["happened", "did_not_happen"])))]
     Resolve {
         /// The action, `act_…`
         id: String,
         /// It happened
-        #[arg(long, conflicts_with = "did_not_happen", required_unless_present = "did_not_happen")]
+        #[arg(long)]
         happened: bool,
         /// It did not happen
         #[arg(long)]
@@ -75,6 +76,15 @@ pub struct AnswerArgs {
 pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
     match what {
         Approvals::List { queue, status } => list(cx, queue, &status).await,
+        Approvals::Show { id } if id.starts_with("act_") => {
+            let v = cx.client().await?.json(Method::GET, &format!("/v1/actions/{}", part(&id)), None).await?;
+            if cx.out.json {
+                cx.out.value(&v)
+            } else {
+                super::actions::show(cx, &v)
+            }
+            Ok(())
+        }
         Approvals::Show { id } => {
             let v = cx.client().await?.json(Method::GET, &format!("/v1/approvals/{}", part(&id)), None).await?;
             if cx.out.json {
@@ -151,7 +161,11 @@ fn show(cx: &Context, v: &Value) {
         let answer = queue["approved_by"].as_str().map_or("open".to_owned(), |by| format!("approved by {by}"));
         line("queue", format!("{}: {answer}", text(queue, "/name")));
     }
-    line("lapses", time(v, "/expires_at"));
+    if v["status"] == "open" {
+        line("lapses", time(v, "/expires_at"));
+        let id = text(v, "/id");
+        cx.out.line(format!("\nAnswer:\n  tollgate approvals approve {id}\n  tollgate approvals deny {id}"));
+    }
 }
 
 async fn answered(cx: &Context, id: &str, verb: &str, answer: AnswerArgs) -> Result<(), Failure> {

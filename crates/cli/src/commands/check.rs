@@ -64,10 +64,12 @@ pub fn run(cx: &Context) -> Result<(), Failure> {
     match compile(cx) {
         Ok((project, assembled)) => {
             let unseen = assembled.policy.unmapped_paths();
-            let warnings = assembled.policy.warnings();
+            let mut warnings: Vec<String> = assembled.policy.warnings().iter().map(ToString::to_string).collect();
+            if project.bundle.cedar.is_empty() {
+                warnings.push("there are no policies: every action will be blocked".to_owned());
+            }
             if cx.out.json {
                 let unseen: Vec<_> = unseen.iter().map(|(tool, path, why)| json!({"tool": tool, "path": path, "why": why})).collect();
-                let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
                 cx.out
                     .value(&json!({"faults": [], "bundle": assembled.bundle.digest, "policies_cannot_see": unseen, "warnings": warnings}));
                 return Ok(());

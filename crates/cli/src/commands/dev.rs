@@ -53,6 +53,9 @@ impl Serving {
         let listener = TcpListener::bind(listen).await.map_err(|e| {
             let why = match e.kind() {
                 std::io::ErrorKind::AddrInUse => "another process listens there: stop it, or give another address with --listen".to_owned(),
+                std::io::ErrorKind::InvalidInput => {
+                    return Failure::new(Exit::Usage, format!("`{listen}` is not an address with a port: write it like {LISTEN}"));
+                }
                 _ => e.to_string(),
             };
             Failure::plain(format!("cannot listen on {listen}: {why}"))

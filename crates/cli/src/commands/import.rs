@@ -41,7 +41,7 @@ pub async fn send(out: Output, client: &Client, input: &str) -> Result<Value, Fa
             bar.finish_and_clear();
             let refused = refusal(&answer);
             let (first, last) = (i * BATCH + 1, i * BATCH + batch.len());
-            return Err(Failure::new(refused.exit, format!("events {first} to {last}: {}", refused.message)));
+            return Err(Failure { message: format!("events {first} to {last}: {}", refused.message), ..refused });
         }
         let mut v = answer.json()?;
         for (name, count) in &mut counts {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::Method;
 use clap::Subcommand;
@@ -42,6 +42,10 @@ pub enum Receipts {
         #[arg(long)]
         action: Option<String>,
     },
+    /// Print the public key that exports are verified with: give it to whoever verifies, apart from the export
+    Key,
+    /// Print the newest signed checkpoint, for a witness to keep; `verify --checkpoint` takes it
+    Checkpoint,
     /// Check an export: nothing but the file and the public key is needed
     Verify {
         /// The export
@@ -64,10 +68,31 @@ pub async fn run(cx: &Context, what: Receipts) -> Result<(), Failure> {
         Receipts::List { page, action } => list(cx, page, action).await,
         Receipts::Show { id } => {
             let v = cx.client().await?.json(Method::GET, &format!("/v1/receipts/{}", part(&id)), None).await?;
-            cx.out.value(&v);
+            if cx.out.json {
+                cx.out.value(&v)
+            } else {
+                super::entry::show(cx, &v)
+            }
             Ok(())
         }
         Receipts::Export { output, action } => export(cx, output, action).await,
+        Receipts::Key => {
+            let v = checkpoint(cx).await?;
+            if cx.out.json {
+                cx.out.value(&json!({"public_key": v["public_key"]}))
+            } else {
+                cx.out.line(text(&v, "/public_key"))
+            }
+            Ok(())
+        }
+        Receipts::Checkpoint => {
+            let v = checkpoint(cx).await?;
+            if v["checkpoint"].is_null() {
+                return Err(Failure::plain("nothing is signed yet: the log is empty"));
+            }
+            cx.out.value(&v["checkpoint"]);
+            Ok(())
+        }
         Receipts::Verify { file, key, checkpoint } => verified(cx, &file, key, checkpoint),
     }
 }
@@ -88,6 +113,10 @@ fn row(r: &Value) -> Vec<String> {
     vec![text(r, "/id"), time(r, "/at"), body("disposition"), body("reason"), body("verdict"), body("of/tool"), body("of/principal")]
 }
 
+async fn checkpoint(cx: &Context) -> Result<Value, Failure> {
+    cx.client().await?.json(Method::GET, "/v1/checkpoint", None).await
+}
+
 async fn export(cx: &Context, output: Option<PathBuf>, action: Option<String>) -> Result<(), Failure> {
     let path = query("/v1/receipts/export", &[("action", action)]);
     let answer = cx.client().await?.send(Method::GET, &path, None, &[]).await?;
@@ -97,22 +126,37 @@ async fn export(cx: &Context, output: Option<PathBuf>, action: Option<String>) -
     match output {
         None => cx.out.bytes(&answer.body),
         Some(file) => {
-            let mut out = File::create(&file).map_err(|e| Failure::plain(format!("`{}`: {e}", file.display())))?;
-            out.write_all(&answer.body)?;
-            out.sync_all()?;
+            write(&file, &answer.body)?;
             let lines = answer.body.iter().filter(|b| **b == b'\n').count();
-            cx.out.line(format!(
-                "{lines} lines written to {}; check them with `tollgate receipts verify {}`",
-                file.display(),
-                file.display()
-            ));
+            let shown = file.display();
+            if cx.out.json {
+                cx.out.value(&json!({"file": file, "lines": lines}));
+            } else {
+                cx.out.line(format!("{lines} lines written to {shown}; check them with `tollgate receipts verify {shown}`"));
+            }
         }
     }
     Ok(())
 }
 
+/// Writes an export. What could not be written whole is taken away: half an export only looks like tampering.
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::plain(format!("`{}` cannot be written: {e}", file.display()));
+    let mut out = File::create(file).map_err(failed)?;
+    out.write_all(bytes).and_then(|()| if file.is_file() { out.sync_all() } else { Ok(()) }).map_err(|e| {
+        if file.is_file() {
+            // It failed already; what is left of the file changes nothing about that.
+            let _ = std::fs::remove_file(file);
+        }
+        failed(e)
+    })
+}
+
 fn verified(cx: &Context, file: &PathBuf, key: Option<String>, checkpoint: Option<PathBuf>) -> Result<(), Failure> {
     let open = File::open(file).map_err(|e| Failure::plain(format!("`{}` cannot be read: {e}", file.display())))?;
+    if file.is_dir() {
+        return Err(Failure::plain(format!("`{}` is a folder: give the file of an export", file.display())));
+    }
     let key = key.map(|k| public_key(&k)).transpose()?;
     let witness = checkpoint.map(|p| read_checkpoint(&p)).transpose()?;
     match check(BufReader::new(open), key.as_ref(), witness.as_ref()) {
@@ -120,7 +164,8 @@ fn verified(cx: &Context, file: &PathBuf, key: Option<String>, checkpoint: Optio
             if cx.out.json {
                 cx.out.value(&json!({"verified": true, "report": &report}))
             } else {
-                cx.out.line(report.to_string())
+                cx.out.line(format!("{} verifies", file.display()));
+                cx.out.line(report.to_string().trim_end());
             }
             Ok(())
         }

@@ -7,6 +7,9 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+/// What the kinds are called on the command line.
+const NAMES: [&str; 4] = ["Connector", "Operator", "Policy", "settings"];
+
 /// Runs it.
 ///
 /// # Errors
@@ -23,9 +26,8 @@ pub fn run(cx: &Context, kind: Option<&str>) -> Result<(), Failure> {
             Ok(())
         }
         None => {
-            let near = tollgate_spec::nearest(kind, Kind::ALL.map(Kind::as_str));
-            let help =
-                near.map_or_else(|| format!("one of: {}", Kind::ALL.map(Kind::as_str).join(", ")), |n| format!("did you mean `{n}`?"));
+            let near = tollgate_spec::nearest(kind, NAMES);
+            let help = near.map_or_else(|| format!("one of: {}", NAMES.join(", ")), |n| format!("did you mean `{n}`?"));
             Err(Failure::new(Exit::Usage, format!("there is no spec kind `{kind}` ({help})")))
         }
     }

@@ -59,11 +59,17 @@ pub async fn run(cx: &Context, what: Secrets) -> Result<(), Failure> {
                 .flatten()
                 .map(|s| vec![text(s, "/name"), text(s, "/version"), time(s, "/updated_at")])
                 .collect();
-            cx.out.table(&["name", "version", "set"], &rows);
+            if rows.is_empty() {
+                cx.out.line("no secrets");
+            } else {
+                cx.out.table(&["name", "version", "set"], &rows);
+            }
         }
         Secrets::Rm { name } => {
             cx.client().await?.json(Method::DELETE, &format!("/v1/secrets/{}", part(&name)), None).await?;
-            if !cx.out.json {
+            if cx.out.json {
+                cx.out.value(&json!({"object": "secret", "name": name, "removed": true}));
+            } else {
                 cx.out.line(format!("{name} is removed"));
             }
         }

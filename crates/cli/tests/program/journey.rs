@@ -25,7 +25,7 @@ fn from_init_to_a_verified_receipt() {
 
     let timeline = p.run(&["runs", "show", &id(&runs, "/data/0/id")]).ok().out;
     let hops = ["run", "plan", "intent", "attempt", "receipt", "approval", "approval", "intent", "attempt", "receipt"];
-    let found: Vec<&str> = timeline.lines().skip(1).map(|l| l.split_whitespace().nth(2).unwrap()).collect();
+    let found: Vec<&str> = timeline.lines().skip(2).map(|l| l.split_whitespace().nth(2).unwrap()).collect();
     assert_eq!(found, hops, "{timeline}");
 
     // The same fact again: known, and nothing happens a second time.
