@@ -7,7 +7,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue};
 use metrics::{Counter, Histogram};
 use parking_lot::RwLock;
 use tollgate_core::id::RequestId;
@@ -54,8 +55,15 @@ pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Ne
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let read = matches!(*request.method(), http::Method::GET | http::Method::HEAD);
     let span = tracing::info_span!("request", request_id = %id, method = %request.method(), route);
-    let caught = AssertUnwindSafe(next.run(request).instrument(span.clone())).catch_unwind().await;
-    let mut response = caught.unwrap_or_else(|_| {
+    let handled = next.run(request).instrument(span.clone());
+    let done = if read {
+        AssertUnwindSafe(handled).catch_unwind().await.ok()
+    } else {
+        // A client that goes away takes its request's future with it, which must not end between a commit and what follows it: steps that
+        // the commit handed to this process would be held by its worker, and known to nobody.
+        tokio::spawn(handled).await.ok()
+    };
+    let mut response = done.unwrap_or_else(|| {
         span.in_scope(|| tracing::error!("a handler panicked"));
         ApiError::new(Code::InternalError, "something failed that should not have: tell the operator of this service the request id")
             .into_response()
@@ -67,6 +75,7 @@ pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Ne
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    harden(response.headers_mut());
     let took = app.deps.ids.now().since(began);
     let status = response.status().as_u16();
     app.meters.count(route, status, took.as_secs_f64());
@@ -78,4 +87,13 @@ pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Ne
         span.in_scope(|| tracing::info!(status, ms, "answered"));
     }
     response
+}
+
+/// What browsers and caches must not do with any answer: guess another type, keep it, or show it inside another page. Answers hold
+/// what strangers sent.
+fn harden(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(policy));
 }

@@ -91,3 +91,30 @@ async fn what_came_while_an_operator_was_paused_gets_its_chance_by_a_replay_and_
     400 invalid_parameter: the field `form` is not known: did you mean `from`?
     ");
 }
+
+/// Polls a request so often, and goes away.
+async fn give_up_after<F: Future>(polls: u32, request: F) {
+    let mut request = std::pin::pin!(request);
+    for _ in 0..polls {
+        let done = std::future::poll_fn(|cx| std::task::Poll::Ready(request.as_mut().poll(cx).is_ready())).await;
+        if done {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_nothing_half_done() {
+    let house = House::new(Arc::new(SimClock::default())).await;
+    // With the first event the worker opens its session: what comes after it goes to its hands at once.
+    let first = note(&house, "first").await;
+    until(&house, &format!("/v1/runs?event={first}"), |v| v["data"][0]["state"] == "succeeded").await;
+    for polls in 1..6 {
+        let event =
+            json!({"source": "desk", "event_type": "note.made", "subject": "s", "payload": {"name": format!("n{polls}"), "text": "t"}});
+        give_up_after(polls, house.send("POST", "/v1/events", &event).open()).await;
+    }
+    let all_done = |v: &Value| v["data"].as_array().is_some_and(|d| d.len() == 6 && d.iter().all(|r| r["state"] == "succeeded"));
+    until(&house, "/v1/runs", all_done).await;
+}
