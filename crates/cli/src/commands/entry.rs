@@ -5,6 +5,9 @@ use serde_json::Value;
 use crate::context::Context;
 use crate::output::{text, time};
 
+/// What people ask first.
+const FIRST: [&str; 3] = ["disposition", "reason", "verdict"];
+
 /// Prints it.
 pub fn show(cx: &Context, v: &Value) {
     let body = &v["leaf"]["body"];
@@ -14,13 +17,20 @@ pub fn show(cx: &Context, v: &Value) {
     let place = v["position"].as_u64().map_or("not in a checkpoint yet".to_owned(), |n| n.to_string());
     line("position", &place);
     line("leaf hash", &text(v, "/leaf_hash"));
-    for (name, value) in body.as_object().into_iter().flatten() {
-        match name.as_str() {
-            "of" | "decision" => parts(&line, value),
-            "committed" => {}
-            "refs" => line("follows", &joined(value)),
-            _ => line(&name.replace('_', " "), &plain(value)),
+    let rest = |name: &String| !FIRST.contains(&name.as_str()) && !["of", "decision", "committed"].contains(&name.as_str());
+    for name in FIRST.iter().map(|n| (*n).to_owned()).chain(body.as_object().into_iter().flat_map(|b| b.keys().cloned()).filter(rest)) {
+        match &body[&name] {
+            Value::Null => {}
+            Value::Object(refs) if refs.is_empty() => {}
+            Value::Object(_) if name == "refs" => line("follows", &joined(&body["refs"])),
+            value => line(&name.replace('_', " "), &plain(value)),
         }
+    }
+    if body["decision"].is_object() {
+        line("policy said", &decided(&body["decision"]));
+    }
+    for (name, value) in body["of"].as_object().into_iter().flatten().filter(|(name, _)| *name != "tool_digest") {
+        line(name, &plain(value));
     }
     for (name, hash) in body["committed"].as_object().into_iter().flatten() {
         let opened = &v["opened"][hash.as_str().unwrap_or_default()]["value"];
@@ -33,16 +43,13 @@ pub fn show(cx: &Context, v: &Value) {
     }
 }
 
-/// What an entry says of its action or of its decision; digests are for machines.
-fn parts(line: &dyn Fn(&str, &str), of: &Value) {
-    for (name, value) in of.as_object().into_iter().flatten() {
-        match name.as_str() {
-            "tool_digest" | "determining_text" | "policy_version" | "request" => {}
-            "determining" => line("by policy", &plain(value)),
-            "reason" => line("decided", &plain(value)),
-            _ => line(&name.replace('_', " "), &plain(value)),
-        }
-    }
+/// A decision in a line: the verdict, why, and the policies that determined it.
+fn decided(decision: &Value) -> String {
+    let by = match decision["determining"].as_array() {
+        Some(all) if !all.is_empty() => format!(", by {}", plain(&decision["determining"])),
+        _ => String::new(),
+    };
+    format!("{} ({}){by}", text(decision, "/verdict"), text(decision, "/reason"))
 }
 
 fn joined(refs: &Value) -> String {
