@@ -90,11 +90,27 @@ fn check_scope(scope: &str, by: &KeyEntry) -> Result<(), ApiError> {
     }
 }
 
-/// Make an API key of this tenant and mode. Needs `keys:write`, and every scope that it gives.
+/// Policies know a service account by its name: a second key under the name of another one may do what that one may, whatever its
+/// scopes. Only a key that may do everything gives such a name away.
+async fn check_taken(app: &crate::deps::State, by: &KeyEntry, name: &str) -> Result<(), ApiError> {
+    if by.name == name || by.scopes.iter().any(|s| s == "*") {
+        return Ok(());
+    }
+    let all = app.deps.registry.api_keys().await?;
+    if all.iter().any(|k| k.scope == by.scope && k.name == name) {
+        let message =
+            format!("`name`: the service account `{name}` has a key already, and only a key with the scope `*` makes another one for it");
+        return Err(ApiError::new(Code::InsufficientScope, message));
+    }
+    Ok(())
+}
+
+/// Make an API key of this tenant and mode. Needs `keys:write`, and every scope that it gives; and `*` for a name that another key has.
 #[utoipa::path(post, path = "/v1/api_keys", tag = "keys", request_body = KeyIn, security(("api_key" = [])),
     responses((status = 201, description = "The key, shown this once", body = NewKeyView), WriteErrors))]
 pub(crate) async fn post_key(AxumState(app): AxumState<App>, caller: Caller<{ perm::KEYS_WRITE }>, Json(body): Json<KeyIn>) -> Reply {
     body.check(&caller.key)?;
+    check_taken(&app, &caller.key, &body.name).await?;
     let issued = app.deps.desk.issue_key(&caller.actor(), body.name, body.scopes).await?;
     refresh(&app).await;
     Ok(json(StatusCode::CREATED, &NewKeyView { record: issued.record.into(), key: issued.text }))

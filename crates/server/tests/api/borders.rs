@@ -108,3 +108,35 @@ async fn an_event_of_any_depth_is_refused_or_its_run_ends() {
     assert!(stored > 0);
     assert_eq!(house.call("GET", "/v1/receipts/export").go().await.status, 200);
 }
+
+#[tokio::test]
+async fn no_answer_is_kept_guessed_at_or_framed() {
+    let house = house().await;
+    for (path, accept) in
+        [("/v1/events", ""), ("/errors/not_found", "text/html"), ("/%3Cscript%3E", "text/html"), ("/metrics", ""), ("/v1/secrets", "")]
+    {
+        let answer = house.call("GET", path).header("accept", accept).go().await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        assert!(answer.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+        assert!(answer.header("access-control-allow-origin").is_empty(), "no page of another origin reads anything");
+    }
+}
+
+#[tokio::test]
+async fn a_key_takes_no_other_service_accounts_name() {
+    let house = house().await;
+    let make = async |key: &str, name: &str| {
+        house.send("POST", "/v1/api_keys", &json!({"name": name, "scopes": ["actions:write", "keys:write"]})).key(key).go().await
+    };
+    let agent = make(&house.key, "agent").await.json()["key"].as_str().unwrap().to_owned();
+    let release = make(&house.key, "release").await.json()["id"].as_str().unwrap().to_owned();
+    let refused = make(&agent, "release").await;
+    insta::assert_snapshot!(refused.error(), @"403 insufficient_scope: `name`: the service account `release` has a key already, and only a key with the scope `*` makes another one for it");
+    assert_eq!(house.call("DELETE", format!("/v1/api_keys/{release}")).go().await.status, 204);
+    assert_eq!(make(&agent, "release").await.status, 403, "policies still name it");
+    for (key, name) in [(&agent, "agent"), (&agent, "fresh"), (&house.key, "release")] {
+        assert_eq!(make(key, name).await.status, 201, "{name}");
+    }
+    assert_eq!(make(&house.test_key, "agent").await.status, 201, "the other mode has names of its own");
+}
