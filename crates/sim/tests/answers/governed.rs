@@ -43,11 +43,20 @@ async fn policy_tightened_after_the_approval() {
 }
 
 /// Claims what is ready, drives it until its call has reached the remote, lets the world change, and drives it to its end.
-async fn mid_call(h: &House, w: &Engine, change: impl AsyncFnOnce()) -> Result<(), StoreError> {
+pub(super) async fn mid_call(h: &House, w: &Engine, change: impl AsyncFnOnce()) -> Result<(), StoreError> {
     let step = h.claim(w).await.unwrap()[0];
+    until_called(h, w.drive(step), change).await
+}
+
+/// Drives work until its call has reached the remote, lets the world change, and drives it to its end.
+pub(super) async fn until_called(
+    h: &House,
+    work: impl Future<Output = Result<(), StoreError>>,
+    change: impl AsyncFnOnce(),
+) -> Result<(), StoreError> {
     let before = h.remote.calls();
     h.fates.set_odds(Odds { wait: 1000, ..Odds::CALM });
-    let mut work = pin!(w.drive(step));
+    let mut work = pin!(work);
     while h.remote.calls() == before {
         assert!(work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it ended without a call");
     }
@@ -92,7 +101,7 @@ async fn secret_rotated_mid_call_and_the_old_one_refused() {
 }
 
 /// Cancels the run of the only event.
-async fn cancel(h: &House) {
+pub(super) async fn cancel(h: &House) {
     let run = h.actions().await.unwrap().into_values().next().unwrap().run;
     h.desk().cancel(&someone(), run).await.unwrap();
 }

@@ -18,6 +18,7 @@ mod cancel;
 mod governed;
 mod order;
 mod people;
+mod undo;
 mod writes;
 
 fn house() -> House {
