@@ -61,7 +61,12 @@ impl Client {
             return Err(Failure::new(Exit::Usage, format!("`{base}` is not the address of a server: write it like http://127.0.0.1:3001")));
         }
         // The project's own server is on this machine or named by the user: no proxy between.
-        let client = reqwest::Client::builder().no_proxy().build().map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+        // And no redirect is followed: the key is for this server alone.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
         Ok(Self { way: Way::Http { base: base.trim_end_matches('/').to_owned(), client }, key: key.to_owned() })
     }
 
@@ -78,6 +83,10 @@ impl Client {
     /// The server that runs over this data folder, if one answers.
     pub async fn running(data: &Path) -> Option<String> {
         let running: Running = serde_json::from_slice(&std::fs::read(data.join(RUNNING_FILE)).ok()?).ok()?;
+        // A server that was killed leaves its file, and whoever took its port since would be sent the key that may do everything.
+        if !is_held(data) {
+            return None;
+        }
         let client = Self::http(&running.url, "").ok()?;
         let answer = client.send(Method::GET, "/healthz", None, &[]).await.ok()?;
         answer.status.is_success().then_some(running.url)
@@ -154,6 +163,12 @@ impl Client {
     }
 }
 
+/// Whether a process has the store of this data folder open.
+fn is_held(data: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(data.join("store.lock")) else { return false };
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared).is_err()
+}
+
 /// What an error answer says.
 pub fn refusal(answer: &Answer) -> Failure {
     let value = answer.json().unwrap_or_default();
@@ -173,4 +188,35 @@ fn cause(e: &reqwest::Error) -> String {
         source = next;
     }
     source.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stranger_on_the_port_of_a_killed_server_is_not_taken_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let stranger = Router::new().route("/healthz", axum::routing::get(async || "ok"));
+        tokio::spawn(async move { axum::serve(listener, stranger).await });
+        std::fs::write(dir.path().join(RUNNING_FILE), serde_json::json!({ "url": url }).to_string()).unwrap();
+        assert_eq!(Client::running(dir.path()).await, None, "no store at all");
+        let lock = std::fs::File::create(dir.path().join("store.lock")).unwrap();
+        assert_eq!(Client::running(dir.path()).await, None, "nobody holds it");
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert_eq!(Client::running(dir.path()).await, Some(url));
+    }
+
+    #[tokio::test]
+    async fn the_key_follows_no_redirect() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let to = || async { axum::response::Redirect::temporary("/elsewhere") };
+        let server = Router::new().route("/v1/runs", axum::routing::get(to)).route("/elsewhere", axum::routing::get(async || "followed"));
+        tokio::spawn(async move { axum::serve(listener, server).await });
+        let answer = Client::http(&base, "sk_live_x").unwrap().send(Method::GET, "/v1/runs", None, &[]).await.unwrap();
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+    }
 }

@@ -5,6 +5,8 @@
 mod bad_days;
 #[path = "program/canary.rs"]
 mod canary;
+#[path = "program/hands.rs"]
+mod hands;
 #[path = "program/journey.rs"]
 mod journey;
 #[path = "program/support.rs"]
