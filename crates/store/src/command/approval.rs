@@ -7,12 +7,12 @@ use tollgate_core::ports::{Answered, ApprovalEnd, Approve, AskApproval, Dispose,
 use tollgate_core::scope::Scope;
 
 use crate::command::begin::{is_strict, park};
-use crate::command::{dispatch, lanes};
+use crate::command::{dispatch, keys, lanes};
 use crate::error::{OrStore, Result};
 use crate::query::heads::{ActionHead, load_head};
 use crate::tx::Tx;
 
-/// Asks people, and parks the action: nothing holds a lane or a lease while they think.
+/// Asks people, and parks the action: nothing holds a lane, a key or a lease while they think.
 pub(crate) fn ask(tx: &mut Tx<'_>, c: &AskApproval) -> Result<()> {
     dispatch::check(tx, c.run, Step::Action(c.action), c.lease)?;
     let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
@@ -45,6 +45,7 @@ pub(crate) fn ask(tx: &mut Tx<'_>, c: &AskApproval) -> Result<()> {
     park(tx, c.action, a.state, Trigger::ApprovalAsked, c.lease)?;
     tx.run("UPDATE actions SET approval = ?2 WHERE id = ?1", params![c.action.as_bytes(), c.approval.as_bytes()])?;
     dispatch::release(tx, c.run, Step::Action(c.action))?;
+    keys::let_go(tx, &a)?;
     if let (Some(lane), false) = (&a.lane, is_strict(tx, c.action)?) {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
     }

@@ -24,7 +24,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>, c: &BeginAttempt) -> Result<Begun> {
     if a.state.on(Trigger::Began).is_none() || a.open.is_some() {
         return Err(StoreError::Conflict(format!("an action that is {} cannot be called", a.state)));
     }
-    if a.attempts.count == 0 && c.generation != a.generation {
+    if c.generation != a.generation {
         // Another action of this key was rejected meanwhile, and spent the generation that this one was rendered for.
         return Err(StoreError::Stale);
     }

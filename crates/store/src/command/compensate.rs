@@ -13,7 +13,7 @@ use crate::command::begin::{is_strict, park};
 use crate::command::ingest::check_rev;
 use crate::command::plan::insert_action;
 use crate::command::runs::{load_run, set_state};
-use crate::command::{dispatch, lanes};
+use crate::command::{dispatch, keys, lanes};
 use crate::error::{OrStore, Result};
 use crate::query::heads::{ActionHead, load_head};
 use crate::tx::Tx;
@@ -54,7 +54,7 @@ fn note(tx: &Tx<'_>, id: ActionId, reason: Option<&String>, detail: Option<&Stri
     Ok(())
 }
 
-/// Parks a compensation. Nothing holds a lane or a lease while it waits.
+/// Parks a compensation. Nothing holds a lane, a key or a lease while it waits.
 pub(crate) fn block(tx: &mut Tx<'_>, c: &Block) -> Result<()> {
     dispatch::check(tx, c.run, Step::Action(c.action), c.lease)?;
     // Judged under another policy or status, it would sleep through the change that allows it.
@@ -70,6 +70,7 @@ pub(crate) fn block(tx: &mut Tx<'_>, c: &Block) -> Result<()> {
         params![c.action.as_bytes(), c.run.as_bytes(), c.scope.reseller_id.as_bytes(), c.scope.tenant_id.as_bytes(), c.scope.mode.as_int()],
     )?;
     dispatch::release(tx, c.run, Step::Action(c.action))?;
+    keys::let_go(tx, &a)?;
     if let (Some(lane), false) = (&a.lane, is_strict(tx, c.action)?) {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
     }

@@ -11,6 +11,7 @@ use tollgate_core::time::Timestamp;
 
 use crate::command::lanes::wake_action;
 use crate::error::{OrStore, Result, damaged};
+use crate::query::heads::ActionHead;
 use crate::tx::{Tx, digest_of};
 
 const RESERVED: i64 = 0;
@@ -100,17 +101,30 @@ pub(crate) fn settle(
                 return Err(damaged("the effect key of an applied action"));
             }
         }
-        KeyChange::Free => {
-            tx.run(
-                "UPDATE effect_keys SET state = 3, generation = ?3, began = ?4 WHERE key = ?1 AND action = ?2 AND state <> 2",
-                params![key.0, me.as_bytes(), generation.next, generation.began.as_micros()],
-            )?;
-        }
+        KeyChange::Free => return give_back(tx, scope, key, me, generation),
         KeyChange::Doubt => {
             tx.run("UPDATE effect_keys SET state = 1 WHERE key = ?1 AND action = ?2 AND state = 0", mine)?;
             return Ok(());
         }
     }
+    wake_waiters(tx, scope, key)
+}
+
+/// Gives back the key of an action that waits after attempts which did not happen. Another of this key may hold the lane in event order and
+/// wait for it, and this one would wait for the lane.
+pub(crate) fn let_go(tx: &mut Tx<'_>, a: &ActionHead) -> Result<()> {
+    match &a.key {
+        Some(c) => give_back(tx, a.scope, &c.key, a.id, Generation { next: a.generation, began: a.attempts.generation_began }),
+        None => Ok(()),
+    }
+}
+
+/// Makes a key free again that this action reserved, if it did: it is known that nothing happened under it.
+fn give_back(tx: &mut Tx<'_>, scope: Scope, key: &Digest, me: ActionId, generation: Generation) -> Result<()> {
+    tx.run(
+        "UPDATE effect_keys SET state = 3, generation = ?3, began = ?4 WHERE key = ?1 AND action = ?2 AND state <> 2",
+        params![key.0, me.as_bytes(), generation.next, generation.began.as_micros()],
+    )?;
     wake_waiters(tx, scope, key)
 }
 

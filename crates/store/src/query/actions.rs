@@ -14,6 +14,7 @@ use tollgate_core::time::Timestamp;
 
 use crate::codec::read_principal;
 use crate::error::{OrStore, Result, damaged};
+use crate::query::heads::inherits;
 
 /// The columns that [`read_action`] needs. A key that is free again hands its generation to whoever comes next.
 pub(crate) const ACTION: &str = "SELECT a.id, a.reseller_id, a.tenant_id, a.mode, a.run_id, a.attempts, a.last_intent, a.open_session, a.key, \
@@ -95,11 +96,12 @@ pub(crate) fn read_action(row: &Row<'_>) -> Result<ActionRecord> {
         _ => return Err(damaged("an action's key")),
     };
     let disposition: Option<String> = c.next("disposition")?;
-    // Before its first attempt an action has no generation of its own.
-    let inherited = (c.next::<Option<u32>>("key_generation")?, c.next::<Option<i64>>("key_began")?);
+    let of_key = (c.next::<Option<u32>>("key_generation")?, c.next::<Option<i64>>("key_began")?);
     let own = (c.count("generation")?, c.instant("generation_began")?);
-    let (generation, generation_began) = match inherited {
-        (Some(generation), Some(began)) if attempts == 0 => (generation, Timestamp::from_micros(began)),
+    let (generation, generation_began) = match of_key {
+        (Some(generation), Some(began)) if inherits(disposition.is_some(), attempts, own.0, generation) => {
+            (generation, Timestamp::from_micros(began))
+        }
         _ => own,
     };
     Ok(ActionRecord {

@@ -53,6 +53,12 @@ fn instant(r: &Row<'_>, at: usize) -> Result<Timestamp> {
     r.get(at).map(Timestamp::from_micros).or_store()
 }
 
+/// Whether an action goes on from the generation that its free key hands on. Before its first attempt it has none of its own; one that gave
+/// its key back to ask a person may find that another has spent the generation since.
+pub(crate) const fn inherits(disposed: bool, attempts: u32, own: u32, of_key: u32) -> bool {
+    attempts == 0 || (of_key > own && !disposed)
+}
+
 fn read(r: &Row<'_>, scope: Scope, id: ActionId) -> Result<ActionHead> {
     let attempts = count(r, 5)?;
     let key = match (r.get(2).or_store()?, r.get(3).or_store()?) {
@@ -67,16 +73,19 @@ fn read(r: &Row<'_>, scope: Scope, id: ActionId) -> Result<ActionHead> {
         (Some(_), None) => return Err(damaged("an open attempt")),
         _ => None,
     };
-    // Before its first attempt an action has no generation of its own: a key that is free again hands its generation on.
-    let inherits = attempts == 0 && r.get::<_, Option<u32>>(15).or_store()?.is_some();
-    let (generation, generation_began) = if inherits { (count(r, 15)?, instant(r, 16)?) } else { (count(r, 10)?, instant(r, 11)?) };
+    let state = ActionState::from_int(r.get(4).or_store()?).ok_or_else(|| damaged("an action's state"))?;
+    let own = count(r, 10)?;
+    let (generation, generation_began) = match r.get::<_, Option<u32>>(15).or_store()? {
+        Some(of_key) if inherits(state.is_disposed(), attempts, own, of_key) => (of_key, instant(r, 16)?),
+        _ => (own, instant(r, 11)?),
+    };
     Ok(ActionHead {
         id,
         scope,
         run: RunId::from_bytes(r.get(0).or_store()?),
         lane: r.get::<_, Option<[u8; 32]>>(1).or_store()?.map(Digest),
         key,
-        state: ActionState::from_int(r.get(4).or_store()?).ok_or_else(|| damaged("an action's state"))?,
+        state,
         attempts: Attempts {
             count: attempts,
             in_doubt: r.get(6).or_store()?,
