@@ -43,6 +43,12 @@ pub struct Demo {
 /// # Errors
 /// When anything does not add up.
 pub async fn run(cx: &Context, what: Demo) -> Result<(), Failure> {
+    if !what.example.is_dir() {
+        let shown = what.example.display();
+        return Err(Failure::plain(format!(
+            "there is no example at `{shown}`: run the demo in a checkout of Tollgate's repository, or name the folder with --example"
+        )));
+    }
     let folder = fresh(&what.folder)?;
     let tracker_token = random();
     let tracker = Tracker::new(&tracker_token);

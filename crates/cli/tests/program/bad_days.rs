@@ -20,8 +20,34 @@ fn wrong_command_lines_and_folders() {
     let kind = tollgate(&["schema", "Operater"]);
     assert_eq!(kind.code, 2);
     insta::assert_snapshot!(kind.err, @"error: there is no spec kind `Operater` (did you mean `Operator`?)");
+    let port = Project::new().run(&["dev", "--listen", "8080"]);
+    assert_eq!(port.code, 2);
+    insta::assert_snapshot!(port.err, @"error: `8080` is not an address with a port: write it like 127.0.0.1:3001");
+    let unnamed = tollgate(&["init", "/no/such/folder", "--name", ""]);
+    assert_eq!(unnamed.code, 2);
+    insta::assert_snapshot!(unnamed.err, @"error: --name is empty: give the project a name");
+    let demo = tollgate(&["demo", "--example", "/no/such/folder"]);
+    assert_eq!(demo.code, 1);
+    insta::assert_snapshot!(demo.err, @"error: there is no example at `/no/such/folder`: run the demo in a checkout of Tollgate's repository, or name the folder with --example");
+    assert!(!std::path::Path::new(".tollgate-demo").exists(), "a demo that does not begin leaves nothing");
+    let neither = tollgate(&["approvals", "resolve", "act_x"]);
+    assert_eq!(neither.code, 2);
+    assert!(neither.err.contains("<--happened|--did-not-happen>"), "{}", neither.err);
     let nobody = tollgate(&["--url", "http://127.0.0.1:1", "runs", "list"]);
     insta::assert_snapshot!(nobody.err, @"error: --url needs a key: set TOLLGATE_API_KEY");
+}
+
+#[test]
+fn init_heeds_the_project_folder_and_a_project_without_policies_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("my shop");
+    let made = tollgate(&["--project", root.to_str().unwrap(), "init"]).ok();
+    assert!(made.out.contains("my shop' dev\n"), "{}", made.out);
+    assert!(root.join("tollgate.toml").exists());
+    let check = |root: &std::path::Path| tollgate(&["--project", root.to_str().unwrap(), "check"]).ok().out;
+    assert_eq!(check(&root), "my shop: 1 connector, 2 tools, 1 operator, 1 policy file; no faults\n");
+    std::fs::remove_dir_all(root.join("policies")).unwrap();
+    assert!(check(&root).ends_with("  warning: there are no policies: every action will be blocked\n"));
 }
 
 #[test]
