@@ -3,6 +3,8 @@
 mod event_type;
 mod signature;
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tollgate_core::event::{TEXT_MAX, check_event_type};
@@ -19,6 +21,9 @@ use crate::template::Placed;
 
 /// Longest delivery id taken from a body, in bytes.
 const ID_MAX: usize = 255;
+
+/// A delivery is known again for 30 days: what is older must have been refused by its timestamp long before.
+const TOLERANCE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// The compiled webhooks of one connector.
 pub(crate) struct Webhook {
@@ -100,6 +105,14 @@ impl Webhook {
 }
 
 fn check_scheme(scheme: &WebhookScheme, faults: &mut Vec<Fault>) {
+    if let WebhookScheme::StandardWebhooks { tolerance } | WebhookScheme::Hmac { tolerance, .. } = scheme
+        && tolerance.0 > TOLERANCE_MAX
+    {
+        faults.push(Fault::new(
+            "webhook.tolerance",
+            "a delivery could be played back long after it was sent: a tolerance is at most one day, and five minutes is common",
+        ));
+    }
     let WebhookScheme::Hmac { signature_header, timestamp_header, delivery_id, .. } = scheme else { return };
     for (place, name) in [("webhook.signature_header", Some(signature_header)), ("webhook.timestamp_header", timestamp_header.as_ref())] {
         if let Some(name) = name.filter(|n| http::header::HeaderName::from_bytes(n.as_bytes()).is_err()) {

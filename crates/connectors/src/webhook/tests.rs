@@ -225,3 +225,20 @@ fn bad_specs_are_faults() {
         ]
     );
 }
+
+#[test]
+fn a_tolerance_beyond_a_day_is_a_fault() {
+    for scheme in
+        [json!({"scheme": "standard_webhooks"}), json!({"scheme": "hmac", "signature_header": "x-sign", "timestamp_header": "x-time"})]
+    {
+        for (tolerance, places) in [("24h", vec![]), ("5m", vec![]), ("25h", vec!["webhook.tolerance"]), ("60d", vec!["webhook.tolerance"])]
+        {
+            let mut spec = scheme.clone();
+            for (key, value) in [("secret", "hook"), ("event_type", "shop.x"), ("tolerance", tolerance)] {
+                spec[key] = value.into();
+            }
+            let faults = Webhook::compile(&serde_json::from_value(spec).unwrap()).err().unwrap_or_default();
+            assert_eq!(faults.iter().map(|f| f.place.as_str()).collect::<Vec<_>>(), places, "{tolerance}");
+        }
+    }
+}
