@@ -41,6 +41,11 @@ pub enum Approvals {
         #[command(flatten)]
         answer: AnswerArgs,
     },
+    /// Lift a denial, so that its key may be asked for again
+    Lift {
+        /// The denied action, `act_…`
+        id: String,
+    },
     /// Say what became of a call whose outcome nobody knows
     #[command(group(clap::ArgGroup::new("outcome").required(true).args(["happened", "did_not_happen"])))]
     Resolve {
@@ -96,6 +101,12 @@ pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
         }
         Approvals::Approve { id, answer } => answered(cx, &id, "approve", answer).await,
         Approvals::Deny { id, answer } => answered(cx, &id, "deny", answer).await,
+        Approvals::Lift { id } => {
+            let v = cx.client().await?.json(Method::POST, &format!("/v1/actions/{}/lift-denial", part(&id)), None).await?;
+            let lifted = v["lifted"] == true;
+            said(cx, &v, &if lifted { format!("{id}: the denial is lifted") } else { format!("{id}: no denial stood") });
+            Ok(())
+        }
         Approvals::Resolve { id, happened, did_not_happen: _, comment } => {
             let mut body = json!({"applied": happened});
             if let Some(comment) = comment {

@@ -40,6 +40,12 @@ fn an_action_by_hand_ends_with_a_code_of_its_own() {
     p.run(&["approvals", "deny", &request]).ok();
     let denied = p.run(&submit("notes.write_shout", r#"{"name": "Bob"}"#, "bob"));
     assert_eq!(denied.code, 4, "{}{}", denied.out, denied.err);
+    let denied: Value = p.run(&["--json", "actions", "list", "--disposition", "denied"]).json();
+    let denied = id(&denied, "/data/0/id");
+    assert_eq!(p.run(&["approvals", "lift", &denied]).ok().out, format!("{denied}: the denial is lifted\n"));
+    assert_eq!(p.run(&["approvals", "lift", &denied]).ok().out, format!("{denied}: no denial stood\n"));
+    let again = p.run(&submit("notes.write_shout", r#"{"name": "Bob"}"#, "bob")).ok().out;
+    assert!(again.contains("waits for a person"), "{again}");
     assert!(!p.root().join("notes/shouts").exists());
 
     let unfit = p.run(&["--json", "actions", "submit", "notes.write_greeting", "--args", "{}"]);
