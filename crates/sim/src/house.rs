@@ -110,6 +110,11 @@ impl House {
         Ok(Self { clock, store, effects, watch, fates, remote, policy, sealer: Arc::default(), ids, bundles, mistaken, entropy })
     }
 
+    /// Pauses the connector of every tool.
+    pub fn pause(&self) {
+        self.bundles.pause("remote");
+    }
+
     /// A worker with a session of its own.
     ///
     /// # Errors

@@ -214,6 +214,7 @@ pub struct FakeBundles {
     bundle: Bundle,
     policy: Arc<FakePolicy>,
     rev: Mutex<ConfigRev>,
+    paused: Mutex<BTreeSet<String>>,
     registry: Arc<dyn Registry>,
 }
 
@@ -222,7 +223,12 @@ impl FakeBundles {
     pub fn new(spec: BundleSpec, tools: Arc<dyn ToolCaller>, policy: Arc<FakePolicy>, registry: Arc<dyn Registry>) -> Self {
         let bundle =
             Bundle { digest: spec.digest(), spec: Arc::new(spec), reasoner: Arc::new(Echo), tools, webhooks: Arc::new(NoWebhooks) };
-        Self { bundle, policy, rev: Mutex::new(ConfigRev(0)), registry }
+        Self { bundle, policy, rev: Mutex::new(ConfigRev(0)), paused: Mutex::default(), registry }
+    }
+
+    /// Pauses a connector.
+    pub fn pause(&self, connector: &str) {
+        self.paused.lock().insert(connector.to_owned());
     }
 
     /// The bundle's content address.
@@ -238,7 +244,7 @@ impl Bundles for FakeBundles {
             bundle: self.bundle.clone(),
             policy: Arc::clone(&self.policy) as Arc<dyn PolicyEngine>,
             paused_operators: BTreeSet::new(),
-            paused_connectors: BTreeSet::new(),
+            paused_connectors: self.paused.lock().clone(),
             approval_expires: Duration::from_secs(72 * 3600),
         }))
     }

@@ -115,6 +115,8 @@ pub struct ActionRecord {
     pub approval: Option<ApprovalId>,
     /// The action whose effect it takes back.
     pub compensates: Option<ActionId>,
+    /// Someone cancels its run.
+    pub cancelling: bool,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -9,7 +9,7 @@ use tollgate_core::ports::{Desk, DurableExec, Lists};
 use tollgate_core::run::RunState;
 use tollgate_core::verdict::Verdict;
 use tollgate_sim::{House, someone};
-use tollgate_testkit::{Odds, scope};
+use tollgate_testkit::{Behaviour, Odds, scope};
 
 use super::{asked, effects, ends, house};
 
@@ -57,7 +57,7 @@ async fn cancellation_races_the_lane() {
         let h = house();
         let w = h.worker().await.unwrap();
         h.send(&[House::action("remote.verifiable", "a")]).await.unwrap();
-        h.remote.script([tollgate_testkit::Behaviour::ApplyAndLoseAnswer]);
+        h.remote.script([Behaviour::ApplyAndLoseAnswer]);
         for step in h.claim(&w).await.unwrap() {
             w.drive(step).await.unwrap();
         }
@@ -113,4 +113,45 @@ async fn a_cancelled_action_withdraws_its_question() {
     assert!(asked(&h).await.is_empty());
     h.clock.advance(std::time::Duration::from_secs(73 * 3600));
     assert!(tollgate_core::ports::Effects::lapsed_approvals(&*h.effects, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_an_action_of_a_cancelled_run() {
+    for retried in [false, true] {
+        let h = house();
+        let w = h.worker().await.unwrap();
+        let (_, run) = h.send(&[House::action("remote.once", "a")]).await.unwrap();
+        h.remote.script([Behaviour::NotSent]);
+        h.policy.set(if retried { Verdict::Allow } else { Verdict::RequireApproval });
+        let mut step = h.claim(&w).await.unwrap()[0];
+        // Its plan is made, and it is callable or in backoff: a worker will take it up.
+        for _ in 0..if retried { 2 } else { 1 } {
+            step = w.step(step).await.unwrap().first().copied().unwrap_or(step);
+        }
+        h.policy.set(Verdict::RequireApproval);
+        h.desk().cancel(&someone(), run).await.unwrap();
+        if !retried {
+            w.drive(step).await.unwrap();
+        }
+        h.settle(&w).await.unwrap();
+        assert!(asked(&h).await.is_empty(), "retried: {retried}");
+        assert_eq!((ends(&h).await, state(&h, run).await), (vec![Disposition::Cancelled], RunState::Cancelled), "retried: {retried}");
+        nothing_left(&h).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_paused_is_not_called_again_to_settle_a_doubt() {
+    let h = house();
+    let w = h.worker().await.unwrap();
+    h.remote.script([Behaviour::ApplyAndLoseAnswer]);
+    h.send(&[House::action("remote.keyed", "a")]).await.unwrap();
+    for step in h.claim(&w).await.unwrap() {
+        w.drive(step).await.unwrap();
+    }
+    h.pause();
+    h.settle(&w).await.unwrap();
+    let all = h.disposed().await.unwrap();
+    assert_eq!((ends(&h).await, h.remote.calls()), (vec![Disposition::Unknown], 1));
+    assert_eq!(all[0].reason.as_deref(), Some("paused_in_doubt"));
 }

@@ -7,6 +7,7 @@ use tollgate_core::ports::{Answered, ApprovalEnd, Approve, AskApproval, Dispose,
 use tollgate_core::scope::Scope;
 
 use crate::command::begin::{is_strict, park};
+use crate::command::runs::load_run;
 use crate::command::{dispatch, keys, lanes};
 use crate::error::{OrStore, Result};
 use crate::query::heads::{ActionHead, load_head};
@@ -18,6 +19,10 @@ pub(crate) fn ask(tx: &mut Tx<'_>, c: &AskApproval) -> Result<()> {
     let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
     if a.state.on(Trigger::ApprovalAsked).is_none() || a.open.is_some() {
         return Err(StoreError::Conflict(format!("an action that is {} cannot ask for approval", a.state)));
+    }
+    if !a.compensates && load_run(tx, c.scope, c.run)?.cancelling {
+        // Cancelled since the caller looked: it looks again, and ends the action.
+        return Err(StoreError::Stale);
     }
     let expires = tx.now().plus(c.expires_in);
     tx.run(

@@ -21,6 +21,7 @@ pub(crate) const ACTION: &str = "SELECT a.id, a.reseller_id, a.tenant_id, a.mode
      a.fingerprint, a.disposition, k.generation AS key_generation, k.began AS key_began, a.generation, a.generation_began, r.event_id, \
      e.subject, r.bundle, r.principal, a.seq, r.actions, a.proposal, a.tool_digest, a.effect, a.salt, a.lane, a.state, a.reason, a.detail, \
      a.receipt, a.output, a.in_doubt, a.doubt_deadline, a.verify_failures, a.deadline_at, a.rendered, a.last_end, a.approval, a.compensates, \
+     r.cancelling, \
      a.created_at, a.updated_at, a.n \
      FROM actions a JOIN runs r ON r.id = a.run_id LEFT JOIN events e ON e.id = r.event_id LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3";
 
@@ -142,6 +143,7 @@ pub(crate) fn read_action(row: &Row<'_>) -> Result<ActionRecord> {
         open,
         approval: c.opt_id("approval")?.map(ApprovalId::from_bytes),
         compensates: c.opt_id("compensates")?.map(ActionId::from_bytes),
+        cancelling: c.next("cancelling")?,
         created_at: c.instant("created_at")?,
         updated_at: c.instant("updated_at")?,
     })

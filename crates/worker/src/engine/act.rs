@@ -86,6 +86,10 @@ impl Engine {
         if let Some(ending) = invalid(r) {
             return self.end(r, ending).await;
         }
+        if r.record.cancelling && r.record.compensates.is_none() {
+            // Nobody is asked about it, and it waits for no key.
+            return self.end(r, Ending::new(Disposition::Cancelled, "run_cancelled")).await;
+        }
         if let Some(ending) = stopped(r) {
             return self.end(r, ending).await;
         }
@@ -327,7 +331,7 @@ fn invalid(r: &Round<'_>) -> Option<Ending> {
 }
 
 /// Statuses that are never pinned.
-fn stopped(r: &Round<'_>) -> Option<Ending> {
+pub(super) fn stopped(r: &Round<'_>) -> Option<Ending> {
     let connector = &r.tool.connector;
     if r.active.paused_connectors.contains(connector) {
         return Some(Ending::new(Disposition::Refused, "connector_paused").detail(format!("the connector `{connector}` is paused")));

@@ -33,6 +33,11 @@ impl Engine {
     /// The same call again passes the gate again; when policy has become stricter, nobody may call and a person must say.
     async fn resend(&self, r: &Round<'_>) -> Result<Outcome, StoreError> {
         use tollgate_core::verdict::{PolicyRequest, Verdict};
+        if super::act::stopped(r).is_some() {
+            let ending = Ending::new(Disposition::Unknown, "paused_in_doubt")
+                .detail("its operator or connector was paused, which forbids the call that would settle it");
+            return self.end(r, ending).await;
+        }
         let p = &r.record.proposal;
         let decision = r.active.policy.decide(&PolicyRequest {
             principal: &r.record.principal,
