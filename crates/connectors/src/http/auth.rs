@@ -7,6 +7,8 @@ use tollgate_core::ports::SecretLease;
 use tollgate_core::spec::AuthSpec;
 use zeroize::Zeroizing;
 
+use super::render::is_reserved;
+
 /// How a connector's calls authenticate, with the header's name already checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Auth {
@@ -24,10 +26,7 @@ impl Auth {
                 return Err(format!("the user name `{}` holds a colon or a control character", username.escape_debug()));
             }
             AuthSpec::Basic { .. } => Some(AUTHORIZATION),
-            AuthSpec::ApiKey { header, .. } => Some(
-                HeaderName::from_bytes(header.as_bytes())
-                    .map_err(|_| format!("`{}` is not a header name: use letters, digits and dashes", header.escape_debug()))?,
-            ),
+            AuthSpec::ApiKey { header, .. } => Some(key_header(header)?),
         };
         Ok(Self { spec: spec.clone(), header })
     }
@@ -66,6 +65,17 @@ impl Auth {
     }
 }
 
+/// A header that can carry a key. What the client says for itself would be taken out again, and the call would go without its key.
+fn key_header(text: &str) -> Result<HeaderName, String> {
+    let name = HeaderName::from_bytes(text.as_bytes())
+        .map_err(|_| format!("`{}` is not a header name: use letters, digits and dashes", text.escape_debug()))?;
+    let for_keys = matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie");
+    if is_reserved(&name) && !for_keys {
+        return Err(format!("`{name}` cannot carry a key: it is the client's own; use the header that the remote documents"));
+    }
+    Ok(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +109,8 @@ mod tests {
         }
         assert!(Auth::new(&AuthSpec::ApiKey { secret: "s".into(), header: "a b".into() }).is_err());
         assert!(Auth::new(&AuthSpec::Basic { secret: "s".into(), username: "a:b".into() }).is_err());
+        for (header, can) in [("Host", false), ("Content-Length", false), ("transfer-encoding", false), ("Cookie", true), ("X-Key", true)] {
+            assert_eq!(Auth::new(&AuthSpec::ApiKey { secret: "s".into(), header: header.into() }).is_ok(), can, "{header}");
+        }
     }
 }

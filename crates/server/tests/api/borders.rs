@@ -140,3 +140,16 @@ async fn a_key_takes_no_other_service_accounts_name() {
     }
     assert_eq!(make(&house.test_key, "agent").await.status, 201, "the other mode has names of its own");
 }
+
+#[tokio::test]
+async fn a_secret_of_the_wrong_type_is_refused_without_being_repeated() {
+    let house = house().await;
+    for body in
+        [json!({"value": 4_242_424_242_u64}), json!({"value": true}), json!({"value": ["4242424242"]}), json!({"value": {"4242424242": 1}})]
+    {
+        let refused = house.send("PUT", "/v1/secrets/token", &body).go().await.error();
+        assert!(refused.starts_with("400 invalid_parameter: `value`: ") && !refused.contains("4242424242"), "{refused}");
+    }
+    let set = house.send("PUT", "/v1/secrets/token", &json!({"value": "canary"})).go().await;
+    assert!(set.status == 200 && !String::from_utf8_lossy(&set.body).contains("canary"));
+}
