@@ -47,7 +47,11 @@ pub async fn run(cx: &Context, what: Operators) -> Result<(), Failure> {
                     vec![text(o, "/name"), text(o, "/status"), on.join(" "), text(o, "/description")]
                 })
                 .collect();
-            cx.out.table(&["operator", "status", "on", "description"], &rows);
+            if rows.is_empty() {
+                cx.out.line("no operators");
+            } else {
+                cx.out.table(&["operator", "status", "on", "description"], &rows);
+            }
             return Ok(());
         }
         Operators::Pause { name } => (name, "pause"),
