@@ -1,6 +1,5 @@
 //! Rows of the table in which the world changes under an action: policy, secrets, cancellation, the worker itself.
 
-use std::pin::pin;
 use std::task::{Context, Waker};
 
 use tollgate_core::attempt::AttemptResult;
@@ -56,7 +55,7 @@ pub(super) async fn until_called(
 ) -> Result<(), StoreError> {
     let before = h.remote.calls();
     h.fates.set_odds(Odds { wait: 1000, ..Odds::CALM });
-    let mut work = pin!(work);
+    let mut work = Box::pin(work);
     while h.remote.calls() == before {
         assert!(work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it ended without a call");
     }
