@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
             if json {
                 eprintln!("{}", failure.json())
             } else {
-                eprintln!("error: {failure}")
+                eprintln!("error: {}", crate::output::harmless(&failure.to_string(), false))
             }
             failure.exit.into()
         }

@@ -6,6 +6,9 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 /// The first failure of standard output; commands go on, and the program's end speaks of it.
+/// The colours that [`Output::paint`] is asked for. Nothing that hides.
+const COLOURS: [&str; 3] = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[31m"];
+
 static BROKEN: OnceLock<io::Error> = OnceLock::new();
 
 /// How a command prints.
@@ -31,7 +34,7 @@ impl Output {
 
     /// Prints a line. A reader that went away ends the output, not the program.
     pub fn line(self, text: impl AsRef<str>) {
-        self.bytes(format!("{}\n", text.as_ref()).as_bytes());
+        self.bytes(format!("{}\n", harmless(text.as_ref(), self.colour)).as_bytes());
     }
 
     /// Prints bytes as they are.
@@ -59,7 +62,7 @@ impl Output {
     /// Says something beside the output, for people: scripts that read standard output never meet it.
     pub fn aside(self, text: &str) {
         if !self.json {
-            eprintln!("{text}");
+            eprintln!("{}", harmless(text, true));
         }
     }
 
@@ -91,7 +94,7 @@ impl Output {
 /// A string field, `-` when it is not there.
 pub fn text(v: &Value, pointer: &str) -> String {
     match v.pointer(pointer) {
-        Some(Value::String(s)) => s.clone(),
+        Some(Value::String(s)) => one_line(s),
         Some(Value::Null) | None => "-".to_owned(),
         Some(other) => other.to_string(),
     }
@@ -103,5 +106,54 @@ pub fn time(v: &Value, pointer: &str) -> String {
     match full.get(..19) {
         Some(s) if full.ends_with('Z') => format!("{}Z", s.replace('T', " ")),
         _ => full,
+    }
+}
+
+/// A text from outside, on one line: a line break in it would let it write lines of its own.
+fn one_line(text: &str) -> String {
+    harmless(&text.replace('\r', "\\r").replace('\n', "\\n").replace('\u{1b}', "\\u{1b}"), false)
+}
+
+/// What a terminal may be shown. Agents and strangers write much of what is printed here, also what a person is asked to approve: they
+/// must not move the cursor, hide or reorder what stands there. Our own colours pass when there are any.
+pub fn harmless(text: &str, colour: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let ours = if colour { COLOURS.iter().find(|sgr| rest.starts_with(**sgr)) } else { None };
+        if let Some(sgr) = ours {
+            out.push_str(sgr);
+            rest = rest.get(sgr.len()..).unwrap_or_default();
+            continue;
+        }
+        if (c.is_control() && c != '\n' && c != '\t') || is_invisible(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    out
+}
+
+/// Marks that turn the direction of writing round, and characters without any width.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_write_cannot_command_the_terminal() {
+        let v =
+            serde_json::json!({"key": "refund:1\u{1b}[2K\u{1b}[1mALLOW\n  value   1 EUR\u{9b}8m\u{202e}003\u{200b}", "fine": "Zoë 5 €"});
+        assert_eq!(text(&v, "/key"), r"refund:1\u{1b}[2K\u{1b}[1mALLOW\n  value   1 EUR\u{9b}8m\u{202e}003\u{200b}");
+        assert_eq!(text(&v, "/fine"), "Zoë 5 €");
+        let ours = Output { json: false, colour: true };
+        let line = format!("{}\tnext\nline \u{1b}[8m\u{1b}]0;title\u{7}", ours.paint(1, "id"));
+        assert_eq!(harmless(&line, true), "\u{1b}[1mid\u{1b}[0m\tnext\nline \\u{1b}[8m\\u{1b}]0;title\\u{7}");
+        assert!(!harmless(&line, false).contains('\u{1b}'));
     }
 }
