@@ -38,7 +38,7 @@ pub(crate) struct ActionQuery {
     #[param(pattern = "^run_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
     run: Option<String>,
     /// In this state, such as `waiting_approval`.
-    #[param(pattern = "^(proposed|ready|waiting_key|waiting_lane|waiting_approval|calling|backoff|doubt|unknown|done)$")]
+    #[param(pattern = "^(proposed|ready|waiting_key|waiting_lane|waiting_approval|calling|backoff|doubt|unknown|done|blocked)$")]
     state: Option<String>,
     /// Disposed like this, such as `applied`.
     #[param(pattern = "^(applied|deduplicated|refused|failed|unknown|denied|expired|withdrawn|cancelled|skipped|invalid)$")]

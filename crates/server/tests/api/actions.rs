@@ -228,7 +228,7 @@ async fn ids_of_another_kind_and_unknown_ones_are_told_apart() {
     404 not_found: there is no secret `none` in this tenant and mode
     200 for /v1/actions?run=run_01hzy000000000000000000000&state=done
     400 invalid_parameter: `run`: `ev_01hzy000000000000000000000` is not a run id: run ids start with `run_`
-    400 invalid_parameter: `state`: `sleeping` is not one of proposed, ready, waiting_key, waiting_lane, waiting_approval, calling, backoff, doubt, unknown, done
+    400 invalid_parameter: `state`: `sleeping` is not one of proposed, ready, waiting_key, waiting_lane, waiting_approval, calling, backoff, doubt, unknown, done, blocked
     400 invalid_parameter: `kind`: `invoice` is not one of intent, attempt, receipt, approval, resolution, evidence, change, erasure, all
     400 invalid_parameter: `from`: `-1` is not a position: a whole number from 0
     400 invalid_parameter: `from` (5) lies behind `to` (4)
