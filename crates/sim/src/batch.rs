@@ -19,6 +19,8 @@ pub struct Batch {
     pub deaths: u64,
     /// Actions proposed.
     pub actions: u64,
+    /// Effects that were taken back.
+    pub undone: u64,
     /// The seeds that broke a law, in their order.
     pub broken: Vec<Broken>,
 }
@@ -41,6 +43,7 @@ pub fn batch(seeds: Range<u64>, threads: usize, mistake: Mistake, enough: usize,
                     sum.awaits += ran.awaits;
                     sum.deaths += u64::from(ran.deaths);
                     sum.actions += ran.actions as u64;
+                    sum.undone += ran.undone as u64;
                 }
                 Err(broken) => sum.broken.push(broken),
             }

@@ -18,6 +18,8 @@ pub enum Law {
     OneEffect,
     /// `at_most_once` is never called twice, and what is doubtful is `unknown`.
     AtMostOnce,
+    /// What took effect in a run that was cancelled meanwhile is undone by one action, and nothing else is.
+    Undone,
     /// What the ledger says took effect did, and nothing else.
     Truth,
     /// Effects of one lane do not interleave; strict lanes keep the order of events.
@@ -120,6 +122,10 @@ impl Checks<'_> {
                 Body::Resolution(r) => (&r.of, false),
                 // Nothing holds a lane while a person thinks.
                 Body::Approval(a) => (&a.of, false),
+                // Nor while what undoes waits for another policy: it did not happen until then.
+                Body::Attempt(a) if self.undoes(a.of.action) && matches!(a.result, AttemptResult::Rejected | AttemptResult::NotSent) => {
+                    (&a.of, false)
+                }
                 _ => continue,
             };
             let Some(entity) = self.actions.get(&of.action).and_then(|a| a.proposal.entity_key.clone()) else { continue };
@@ -131,6 +137,23 @@ impl Checks<'_> {
                 Some(by) if by == of.action && !begins => drop(holder.remove(&entity)),
                 None if begins => drop(holder.insert(entity, of.action)),
                 _ => {}
+            }
+        }
+    }
+
+    fn undoes(&self, id: ActionId) -> bool {
+        self.actions.get(&id).is_some_and(|a| a.compensates.is_some())
+    }
+
+    /// Of what was under way when its run was cancelled, what took effect is undone by one action, if its tool can be; nothing else is.
+    pub(crate) fn undone(&mut self, under_way: &BTreeSet<ActionId>, took_effect: &dyn Fn(&ActionRecord) -> bool) {
+        let mut undone: BTreeMap<ActionId, u32> = BTreeMap::new();
+        self.actions.values().filter_map(|a| a.compensates).for_each(|of| *undone.entry(of).or_default() += 1);
+        for (id, a) in self.actions {
+            let due = under_way.contains(id) && a.proposal.tool.ends_with("_undo") && took_effect(a);
+            let n = undone.get(id).copied().unwrap_or(0);
+            if n != u32::from(due) {
+                self.faults.push(Fault::new(Law::Undone, format!("{n} actions undo {id}, which ended {:?}", a.disposition)));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One random history, decided by its seed: workers that wait, sleep, die and lose answers at any await, remotes that lie, clocks that
 //! jump, people who answer. In the end the world is brought to rest and every law is checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tollgate_core::id::{ActionId, EventId, RunId};
+use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{DurableExec, StoreError};
 use tollgate_core::spec::Ordering;
 use tollgate_testkit::SkewedClock;
@@ -31,6 +32,8 @@ pub struct Ran {
     pub deaths: u32,
     /// Actions proposed.
     pub actions: usize,
+    /// Effects that were taken back.
+    pub undone: usize,
 }
 
 /// A history that broke a law.
@@ -70,6 +73,8 @@ pub(crate) struct History {
     /// The tool of each id: an id is a key, and an effect at the remote.
     pub(crate) tools: BTreeMap<String, &'static str>,
     pub(crate) sent: Vec<Sent>,
+    /// Actions whose attempt had begun when their run was cancelled.
+    pub(crate) under_way: BTreeSet<ActionId>,
     pub(crate) deaths: u32,
     pub(crate) faults: Vec<Fault>,
 }
@@ -98,7 +103,9 @@ impl History {
         world.rest().await?;
         world.check().await?;
         let actions = world.sent.iter().map(|s| s.actions).sum();
-        let ran = Ran { trace: world.h.fates.trace(), awaits: world.h.fates.awaits(), deaths: world.deaths, actions };
+        let all = world.h.actions().await?.into_values();
+        let undone = all.filter(|a| a.compensates.is_some() && a.disposition == Some(Disposition::Applied)).count();
+        let ran = Ran { trace: world.h.fates.trace(), awaits: world.h.fates.awaits(), deaths: world.deaths, actions, undone };
         Ok((ran, world.faults))
     }
 
@@ -162,7 +169,18 @@ impl History {
         h.sealer.set("token", b"s1");
         let workers = (0..3).map(|_| Worker { clock: Arc::new(SkewedClock::new(Arc::clone(&h.clock))), engine: None }).collect();
         let tasks = Tasks::new(Arc::clone(&h.fates), Arc::clone(&h.clock));
-        let mut world = Self { h, rng, ordering, workers, tasks, tools: BTreeMap::new(), sent: Vec::new(), deaths: 0, faults: Vec::new() };
+        let mut world = Self {
+            h,
+            rng,
+            ordering,
+            workers,
+            tasks,
+            tools: BTreeMap::new(),
+            sent: Vec::new(),
+            under_way: BTreeSet::new(),
+            deaths: 0,
+            faults: Vec::new(),
+        };
         world.set_up();
         Ok(world)
     }

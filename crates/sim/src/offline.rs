@@ -30,7 +30,7 @@ impl House {
     }
 
     /// Verdicts cite the policies they were computed from; the store holds those once they are deployed.
-    async fn keep_policy(&self) -> Result<(), HouseError> {
+    pub(crate) async fn keep_policy(&self) -> Result<(), HouseError> {
         let body = canonical(self.policy.artifact()).unwrap_or_default();
         let deploy = Deploy {
             id: DeploymentId::from_bytes(self.ids.uuid()),

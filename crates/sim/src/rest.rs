@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, RunId};
-use tollgate_core::ledger::{Body, Disposition};
-use tollgate_core::ports::{ActionRecord, Clock, DurableExec, LedgerLog, Lists, Page};
+use tollgate_core::ledger::{Body, Disposition, Entry};
+use tollgate_core::ports::{ActionRecord, Clock, DurableExec, Effects, LedgerLog, Lists, Page};
 use tollgate_core::run::RunState;
 use tollgate_core::spec::Ordering;
 use tollgate_core::time::Timestamp;
 use tollgate_core::verdict::Verdict;
-use tollgate_testkit::{Odds, scope, spec};
+use tollgate_testkit::{Odds, TAKE_BACK, scope, spec, undo_id};
 
 use crate::checks::{Checks, Fault, Law, ledger};
 use crate::history::{History, Sent};
@@ -38,6 +38,7 @@ impl History {
     pub(crate) async fn rest(&mut self) -> Result<(), HouseError> {
         self.h.fates.set_odds(Odds::CALM);
         self.h.policy.set(Verdict::Allow);
+        self.h.watch.wake_blocked().await?;
         self.workers.iter().for_each(|w| w.clock.set_ahead(0));
         self.hand_over().await?;
         self.come_to_rest().await?;
@@ -127,12 +128,17 @@ impl History {
         checks.lanes();
         checks.at_most_once(&|tool| grades.get(tool).map(|t| t.grade));
         if self.ordering == Ordering::Strict {
-            let runs = actions.iter().map(|(id, a)| (*id, (a.run, a.seq))).collect();
+            // What undoes comes when it may, not when its event does.
+            let planned = actions.iter().filter(|(_, a)| a.compensates.is_none());
+            let runs = planned.map(|(id, a)| (*id, (a.run, a.seq))).collect();
             checks.strict_order(&self.order(&runs));
         }
+        let resolved = resolved(&entries);
+        let took_effect = |a: &ActionRecord| a.disposition == Some(Disposition::Applied) || resolved.contains(&a.id);
+        checks.undone(&self.under_way, &took_effect);
         self.faults = checks.faults;
         self.faults.extend(ledger(&self.h).await?);
-        self.effects(&actions, &entries);
+        self.effects(&actions, &took_effect);
         self.complete(&actions).await?;
         self.stranded().await?;
         self.faults.extend(self.h.unverifiable().await?);
@@ -142,21 +148,16 @@ impl History {
     }
 
     /// The remote agrees with the ledger, key by key.
-    fn effects(&mut self, actions: &BTreeMap<ActionId, ActionRecord>, entries: &[tollgate_core::ledger::Entry]) {
-        let resolved: BTreeSet<ActionId> = entries
-            .iter()
-            .filter_map(|e| match &e.body {
-                Body::Resolution(r) if r.resolved == Disposition::Applied => Some(r.of.action),
-                _ => None,
-            })
-            .collect();
-        for (id, tool) in &self.tools {
-            let n = self.h.remote.effects(id, self.h.clock.now());
+    fn effects(&mut self, actions: &BTreeMap<ActionId, ActionRecord>, took_effect: &dyn Fn(&ActionRecord) -> bool) {
+        let own = self.tools.iter().map(|(id, tool)| (id.clone(), *tool));
+        let undoing = self.tools.iter().filter(|(_, tool)| tool.ends_with("_undo")).map(|(id, _)| (undo_id(id), TAKE_BACK));
+        for (id, tool) in own.chain(undoing) {
+            let n = self.h.remote.effects(&id, self.h.clock.now());
             if n > 1 {
                 self.faults.push(Fault::new(Law::OneEffect, format!("{n} effects of `{id}` by {tool}")));
             }
             let of_id = actions.values().filter(|a| a.proposal.args.get("id").and_then(Value::as_str) == Some(id.as_str()));
-            let applied = of_id.filter(|a| a.disposition == Some(Disposition::Applied) || resolved.contains(&a.id)).count();
+            let applied = of_id.filter(|a| took_effect(a)).count();
             if n != applied {
                 self.faults.push(Fault::new(Law::Truth, format!("{n} effects of `{id}` by {tool}, and {applied} in the ledger")));
             }
@@ -169,7 +170,7 @@ impl History {
     async fn complete(&mut self, actions: &BTreeMap<ActionId, ActionRecord>) -> Result<(), HouseError> {
         let mut of_run: BTreeMap<RunId, usize> = BTreeMap::new();
         for a in actions.values() {
-            *of_run.entry(a.run).or_default() += 1;
+            *of_run.entry(a.run).or_default() += usize::from(a.compensates.is_none());
             if a.state != ActionState::Done {
                 self.faults.push(Fault::new(Law::Complete, format!("{} is {} at rest", a.id, a.state)));
             }
@@ -202,4 +203,13 @@ impl History {
         }
         Ok(())
     }
+}
+
+/// What a person said had taken effect.
+fn resolved(entries: &[Entry]) -> BTreeSet<ActionId> {
+    let applied = |e: &Entry| match &e.body {
+        Body::Resolution(r) if r.resolved == Disposition::Applied => Some(r.of.action),
+        _ => None,
+    };
+    entries.iter().filter_map(applied).collect()
 }

@@ -8,7 +8,7 @@ use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, ApprovalId, RunId};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{
-    ActionFilter, Answer, ApprovalFilter, Desk, DeskError, DurableExec, Effects, Lists, Page, RunFilter, StoreError,
+    ActionFilter, ActionRecord, Answer, ApprovalFilter, Desk, DeskError, DurableExec, Effects, Lists, Page, RunFilter, StoreError,
 };
 use tollgate_core::run::RunState;
 use tollgate_core::verdict::Verdict;
@@ -18,7 +18,16 @@ use crate::desk::someone;
 use crate::history::History;
 use crate::house::HouseError;
 
-const TOOLS: [&str; 5] = ["remote.keyed", "remote.keyed_secret", "remote.verifiable", "remote.once", "remote.once"];
+const TOOLS: [&str; 8] = [
+    "remote.keyed",
+    "remote.keyed_secret",
+    "remote.verifiable",
+    "remote.once",
+    "remote.once",
+    "remote.keyed_undo",
+    "remote.verifiable_undo",
+    "remote.once_undo",
+];
 /// More than the longest time in which a remote still applies a call: its deadline and its settling.
 const SETTLED: Duration = Duration::from_secs(60);
 const ALL: Page = Page { before: None, limit: 1000 };
@@ -79,7 +88,8 @@ impl History {
             }
             7 => {
                 self.govern();
-                Ok(())
+                // A policy comes with a deployment, and an old one is still read by those who have not heard of it.
+                if self.rng.random_range(0..2) == 0 { self.h.keep_policy().await } else { Ok(()) }
             }
             8 | 9 => self.people().await,
             10..=14 => {
@@ -204,18 +214,32 @@ impl History {
 
     /// Someone cancels a run, planned or not.
     async fn cancel_one(&mut self) -> Result<(), HouseError> {
-        if self.rng.random_range(0..3) > 0 {
+        if self.rng.random_range(0..2) > 0 {
             return Ok(());
         }
         let runs = self.h.store.list_runs(scope(), RunFilter::default(), ALL).await?;
-        let open = |state: RunState| matches!(state, RunState::Queued | RunState::Running);
-        let running: Vec<RunId> = runs.into_iter().filter(|l| open(l.item.state)).map(|l| l.item.id).collect();
-        if running.is_empty() {
+        let open = |state: RunState| !state.is_final();
+        let mut open: Vec<RunId> = runs.into_iter().filter(|l| open(l.item.state)).map(|l| l.item.id).collect();
+        let mut begun: Vec<_> = self.h.actions().await?.into_values().filter(is_under_way).map(|a| (a.run, a.id)).collect();
+        begun.retain(|(run, _)| open.contains(run));
+        // Mostly one with something under way: that is where it matters.
+        if !begun.is_empty() && self.rng.random_range(0..4) > 0 {
+            open = begun.iter().map(|(run, _)| *run).collect();
+        }
+        if open.is_empty() {
             return Ok(());
         }
-        let Some(run) = running.get(self.rng.random_range(0..running.len())).copied() else { return Ok(()) };
-        refused(self.h.desk().cancel(&someone(), run).await)
+        let Some(run) = open.get(self.rng.random_range(0..open.len())).copied() else { return Ok(()) };
+        refused(self.h.desk().cancel(&someone(), run).await)?;
+        self.under_way.extend(begun.into_iter().filter(|(r, _)| *r == run).map(|(_, action)| action));
+        Ok(())
     }
+}
+
+/// Whether an attempt of it had begun, and it may still take effect: what undoes another is undone by nobody.
+fn is_under_way(a: &ActionRecord) -> bool {
+    let begun = matches!(a.state, ActionState::Calling | ActionState::Backoff | ActionState::Doubt | ActionState::Unknown);
+    begun && a.compensates.is_none()
 }
 
 /// A person who is told that it is too late goes away.
