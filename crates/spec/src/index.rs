@@ -46,6 +46,8 @@ pub(crate) struct Tool {
     /// Its name inside the connector.
     pub name: String,
     pub effect: Effect,
+    /// It has an `undo`.
+    pub undoable: bool,
 }
 
 impl Index {
@@ -75,7 +77,13 @@ impl Index {
             names.insert(name.to_owned(), number);
             if document.kind == Kind::Connector {
                 for e in document.tools() {
-                    let tool = Tool { connector: name.to_owned(), document: number, name: e.key.clone(), effect: effect(&e.value) };
+                    let tool = Tool {
+                        connector: name.to_owned(),
+                        document: number,
+                        name: e.key.clone(),
+                        effect: effect(&e.value),
+                        undoable: e.value.get("undo").is_some(),
+                    };
                     index.tools.insert(format!("{name}.{}", e.key), tool);
                 }
             }

@@ -115,6 +115,41 @@ tools:
 }
 
 #[test]
+fn what_takes_back_is_another_write() {
+    let connector = "\
+kind: Connector
+name: shop
+tools:
+  hold:
+    undo: { tool: relase, args: { hold: '${output.id}' } }
+    request: { method: POST, url: http://shop }
+  release:
+    request: { method: POST, url: http://shop }
+  itself:
+    undo: { tool: itself }
+    request: { method: POST, url: http://shop }
+  by_a_read:
+    undo: { tool: shop.state }
+    request: { method: POST, url: http://shop }
+  state:
+    undo: { tool: release }
+    request: { method: GET, url: http://shop }
+  back_and_forth:
+    undo: { tool: hold, arg: {} }
+    request: { method: POST, url: http://shop }
+";
+    insta::assert_snapshot!(faults(&[("specs/shop.yaml", connector)]));
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("specs")).unwrap();
+    let undoable = SHOP.replace("    request:", "    undo: { tool: release, args: { order: '${args.order}' } }\n    request:");
+    let release = "  release:\n    request: { method: POST, url: http://shop }\n";
+    fs::write(folder.path().join("specs/shop.yaml"), format!("{undoable}{release}")).unwrap();
+    let tools = Project::load(folder.path()).unwrap().bundle.tools;
+    assert_eq!(tools["shop.hold"].undo.as_ref().map(|u| u.tool.as_str()), Some("release"));
+    assert_eq!(tools["shop.release"].undo, None);
+}
+
+#[test]
 fn yaml_that_is_none_and_yaml_that_surprises() {
     let tabs = "kind: Operator\n\tname: x\n";
     let twice = "kind: Operator\nname: a\nname: b\non: [x]\npropose: [{ tool: shop.hold, entity_key: a, idempotency_key: b }]\n";

@@ -23,6 +23,11 @@ pub(super) static TOOL: Record = Record {
             Shape::Record(&VERIFY),
             "How to ask whether it happened. Required by `verifiable`; a files `write` brings its own.",
         ),
+        Field::optional(
+            "undo",
+            Shape::Record(&UNDO),
+            "The write that takes its effect back, when its run is cancelled while it is under way. Only writes have one.",
+        ),
         Field::default("identity", Shape::Set(&Shape::Filled), "[]", "The arguments that make it the same operation."),
         Field::default(
             "classes",
@@ -50,6 +55,19 @@ static VERIFY: Record = Record {
         Field::optional("args", Shape::JsonMap, "Arguments of the read tool; templates over `args`. The write's own when left out."),
         Field::required("settle", Shape::Span, "How long after a call's deadline the remote may still apply it."),
         Field::default("happened", Shape::Filled, "\"output == true\"", "CEL over `output` and `args`: true when the effect happened."),
+    ],
+};
+
+static UNDO: Record = Record {
+    what: "`undo`",
+    doc: "The write that takes a write's effect back: an action of the same run, under the key `undo:<action>`, through the whole gate.",
+    fields: &[
+        Field::required("tool", Shape::Filled, "The write tool, by its name in this connector or by full name. It has no `undo` itself."),
+        Field::optional(
+            "args",
+            Shape::JsonMap,
+            "Its arguments; templates over `args` and `output` of the write. The write's own arguments when left out.",
+        ),
     ],
 };
 

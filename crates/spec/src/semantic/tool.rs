@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tollgate_core::spec::Effect;
 
 use crate::fault::{Fault, Pos};
-use crate::index::{Document, Index, effect};
+use crate::index::{Document, Index, Tool, effect};
 use crate::input;
 use crate::locate::blame;
 use crate::nearest::advice;
@@ -20,6 +20,7 @@ pub(crate) fn tools(document: &Document, index: &Index, faults: &mut Vec<Fault>)
         check.effect();
         check.grade();
         check.verify();
+        check.undo();
         check.schemas();
     }
 }
@@ -32,7 +33,7 @@ struct Check<'a> {
     faults: &'a mut Vec<Fault>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     fn fault(&mut self, at: Pos, message: impl Into<String>, help: impl Into<Option<&'static str>>) {
         let help: Option<&str> = help.into();
         self.faults.push(Fault { help: help.map(str::to_owned), ..Fault::at(&self.document.file, at, message) });
@@ -76,9 +77,10 @@ impl Check<'_> {
 
     fn grade(&mut self) {
         if effect(&self.entry.value) == Effect::Read {
-            for field in ["grade", "key_ttl", "verify", "on_unknown"] {
+            for field in ["grade", "key_ttl", "verify", "undo", "on_unknown"] {
                 if let Some(at) = self.get(field).map(|e| e.key_at) {
-                    self.fault(at, format!("a read has no `{field}`: it can simply be asked again"), "remove it, or say `effect: write`");
+                    let why = if field == "undo" { "it leaves nothing to take back" } else { "it can simply be asked again" };
+                    self.fault(at, format!("a read has no `{field}`: {why}"), "remove it, or say `effect: write`");
                 }
             }
             return;
@@ -135,24 +137,41 @@ impl Check<'_> {
         }
     }
 
+    /// The tool that a field names, which must exist.
+    fn named(&mut self, field: &str) -> Option<(Pos, &'a Tool)> {
+        let (at, name) = self.entry.value.path(&[field, "tool"]).and_then(|n| Some((n.at, n.text().filter(|t| !t.trim().is_empty())?)))?;
+        if let Some(tool) = self.index.tool_for(self.connector, name) {
+            return Some((at, tool));
+        }
+        let own = self.document.tools().iter().map(|e| e.key.as_str());
+        let help = advice(name, own.chain(self.index.tools.keys().map(String::as_str)));
+        let message = format!("there is no tool `{}`, neither in this connector nor by full name", short(name));
+        self.faults.push(Fault { help, ..Fault::at(&self.document.file, at, message) });
+        None
+    }
+
     fn verify(&mut self) {
-        let Some((at, name)) =
-            self.entry.value.path(&["verify", "tool"]).and_then(|n| Some((n.at, n.text().filter(|t| !t.trim().is_empty())?)))
-        else {
+        let Some((at, tool)) = self.named("verify") else { return };
+        if tool.effect == Effect::Write {
+            let message = format!("`{}.{}` is a write: what verifies must be a read", tool.connector, tool.name);
+            self.fault(at, message, "name a tool with `effect: read`");
+        }
+    }
+
+    /// What takes back is a write of its own, and is never taken back: a cancellation would never end.
+    fn undo(&mut self) {
+        if effect(&self.entry.value) == Effect::Read {
             return;
-        };
-        match self.index.tool_for(self.connector, name) {
-            Some(tool) if tool.effect == Effect::Write => {
-                let message = format!("`{}.{}` is a write: what verifies must be a read", tool.connector, tool.name);
-                self.fault(at, message, "name a tool with `effect: read`");
-            }
-            Some(_) => {}
-            None => {
-                let own = self.document.tools().iter().map(|e| e.key.as_str());
-                let help = advice(name, own.chain(self.index.tools.keys().map(String::as_str)));
-                let message = format!("there is no tool `{}`, neither in this connector nor by full name", short(name));
-                self.faults.push(Fault { help, ..Fault::at(&self.document.file, at, message) });
-            }
+        }
+        let Some((at, tool)) = self.named("undo") else { return };
+        let name = format!("{}.{}", tool.connector, tool.name);
+        let (reads, undoable) = (tool.effect == Effect::Read, tool.undoable);
+        if name == format!("{}.{}", self.connector, self.entry.key) {
+            self.fault(at, "a tool does not take back its own effect", "name the write that does");
+        } else if reads {
+            self.fault(at, format!("`{name}` is a read: what takes an effect back must be a write"), "name a tool with `effect: write`");
+        } else if undoable {
+            self.fault(at, format!("`{name}` has an `undo` itself: what takes back is never taken back"), "remove one of the two");
         }
     }
 
