@@ -9,4 +9,5 @@ mod schema;
 mod secrets;
 mod sending;
 mod support;
+mod undo;
 mod verify;
