@@ -152,6 +152,10 @@ pub fn standing(action: &Value) -> String {
     match (action["state"].as_str(), action["disposition"].as_str(), action["approval_id"].as_str()) {
         (Some("waiting_approval"), None, Some(request)) => format!("waits for a person: tollgate approvals show {request}"),
         (Some("unknown"), _, _) => format!("nobody knows whether it happened: tollgate approvals show {id}"),
+        (Some("blocked"), None, _) => {
+            let why = because("blocked", action["reason"].as_str(), action["detail"].as_str());
+            format!("{why}; it waits for a deployment, or to be given up: tollgate runs cancel {}", text(action, "/run_id"))
+        }
         (state, None, _) => state.unwrap_or("-").to_owned(),
         (_, Some(ended), _) => because(ended, action["reason"].as_str(), action["detail"].as_str()),
     }
@@ -182,7 +186,9 @@ pub fn show(cx: &Context, a: &Value) {
     if !a["output"].is_null() {
         line("returned", &serde_json::to_string_pretty(&a["output"]).unwrap_or_default());
     }
-    for (name, field) in [("approval", "/approval_id"), ("receipt", "/receipt_id"), ("run", "/run_id"), ("event", "/event_id")] {
+    for (name, field) in
+        [("undoes", "/compensates"), ("approval", "/approval_id"), ("receipt", "/receipt_id"), ("run", "/run_id"), ("event", "/event_id")]
+    {
         if a.pointer(field).is_some_and(Value::is_string) {
             line(name, &text(a, field));
         }

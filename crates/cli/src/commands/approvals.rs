@@ -121,12 +121,16 @@ pub async fn run(cx: &Context, what: Approvals) -> Result<(), Failure> {
 
 async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), Failure> {
     let client = cx.client().await?;
-    // An unknown outcome belongs to no queue: whoever asks for one queue asks for its requests only.
-    let with_unknown = status == "open" && queue.is_none();
+    // An unknown outcome, or a blocked compensation, belongs to no queue: whoever asks for one queue asks for its requests only.
+    let with_actions = status == "open" && queue.is_none();
     let asked = all(&client, "/v1/approvals", &[("status", Some(status.to_owned())), ("queue", queue)]).await?;
-    let unknown = if with_unknown { all(&client, "/v1/actions", &[("state", Some("unknown".to_owned()))]).await? } else { Vec::new() };
+    let (mut unknown, mut blocked) = (Vec::new(), Vec::new());
+    if with_actions {
+        unknown = all(&client, "/v1/actions", &[("state", Some("unknown".to_owned()))]).await?;
+        blocked = all(&client, "/v1/actions", &[("state", Some("blocked".to_owned()))]).await?;
+    }
     if cx.out.json {
-        cx.out.value(&json!({"object": "list", "approvals": asked, "unknown": unknown}));
+        cx.out.value(&json!({"object": "list", "approvals": asked, "unknown": unknown, "blocked": blocked}));
         return Ok(());
     }
     let mut lines = Vec::new();
@@ -141,8 +145,9 @@ async fn list(cx: &Context, queue: Option<String>, status: &str) -> Result<(), F
             time(&a, "/expires_at"),
         ]);
     }
-    for a in unknown {
-        lines.push(vec![text(&a, "/id"), "resolve".into(), "-".into(), text(&a, "/tool"), text(&a, "/entity_key"), "never".into()]);
+    let todo = unknown.into_iter().map(|a| (a, "resolve")).chain(blocked.into_iter().map(|a| (a, "unblock")));
+    for (a, what) in todo {
+        lines.push(vec![text(&a, "/id"), what.into(), "-".into(), text(&a, "/tool"), text(&a, "/entity_key"), "never".into()]);
     }
     if lines.is_empty() {
         cx.out.line("nothing waits for a person");

@@ -99,7 +99,8 @@ async fn detail(app: &State, scope: Scope, id: RunId) -> Result<RunDetailView, A
     Ok(RunDetailView { run: run.into(), actions })
 }
 
-/// Cancel a run: what waits is cancelled, calls under way are awaited. Needs `runs:write`.
+/// Cancel a run: what waits is cancelled, calls under way are awaited, and their effects taken back where a tool has an `undo`. Again:
+/// what takes back and is blocked is given up. Needs `runs:write`.
 #[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "runs", params(("id" = String, Path, description = "A run's id", pattern = "^run_[0-7][0-9a-hjkmnp-tv-z]{25}$")), security(("api_key" = [])),
     responses((status = 200, description = "The run as it stands now", body = RunDetailView), ChangeErrors))]
 pub(crate) async fn cancel_run(AxumState(app): AxumState<App>, caller: Caller<{ perm::RUNS_WRITE }>, Id(run): Id<RunId>) -> Reply {

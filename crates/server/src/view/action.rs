@@ -74,6 +74,9 @@ pub(crate) struct ActionView {
     /// Its latest approval request.
     #[schema(value_type = Option<String>)]
     pub approval_id: Option<ApprovalId>,
+    /// The action whose effect it takes back, after its run was cancelled.
+    #[schema(value_type = Option<String>)]
+    pub compensates: Option<ActionId>,
     /// Its receipt.
     #[schema(value_type = Option<String>)]
     pub receipt_id: Option<EntryId>,
@@ -113,6 +116,7 @@ impl From<ActionRecord> for ActionView {
             output: a.output.as_deref().and_then(raw_json),
             attempts: a.attempts.count,
             approval_id: a.approval,
+            compensates: a.compensates,
             receipt_id: a.receipt,
             deadline_at: a.deadline_at,
             created_at: a.created_at,
