@@ -257,7 +257,7 @@ impl Bundles for FakeBundles {
         })
     }
 
-    fn pinned(&self, _: Digest) -> BoxFuture<'_, Option<Bundle>> {
-        Box::pin(std::future::ready(Some(self.bundle.clone())))
+    fn pinned(&self, _: Digest) -> BoxFuture<'_, Result<Option<Bundle>, StoreError>> {
+        Box::pin(std::future::ready(Ok(Some(self.bundle.clone()))))
     }
 }

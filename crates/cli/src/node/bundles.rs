@@ -93,18 +93,10 @@ impl Bundles for LiveBundles {
         })
     }
 
-    fn pinned(&self, digest: Digest) -> BoxFuture<'_, Option<Bundle>> {
+    fn pinned(&self, digest: Digest) -> BoxFuture<'_, Result<Option<Bundle>, StoreError>> {
         if let Some(found) = self.compiled.lock().get(&digest) {
-            return Box::pin(std::future::ready(Some(found.bundle.clone())));
+            return Box::pin(std::future::ready(Ok(Some(found.bundle.clone()))));
         }
-        Box::pin(async move {
-            match self.load(digest).await {
-                Ok(found) => found.map(|a| a.bundle),
-                Err(e) => {
-                    tracing::error!(bundle = %digest, error = %e, "a bundle that runs are pinned to cannot be read");
-                    None
-                }
-            }
-        })
+        Box::pin(async move { Ok(self.load(digest).await?.map(|a| a.bundle)) })
     }
 }

@@ -59,6 +59,7 @@ pub trait Bundles: Send + Sync {
     /// Reads again what is active, after the store said that it changed.
     fn refresh(&self, scope: Scope) -> super::BoxFuture<'_, Result<(), super::StoreError>>;
 
-    /// A bundle that a run is pinned to; none when its artifact is gone or does not compile any more.
-    fn pinned(&self, digest: Digest) -> super::BoxFuture<'_, Option<Bundle>>;
+    /// A bundle that a run is pinned to; none when its artifact is gone or does not compile any more. A store that does not answer is an
+    /// error: what is pinned to it must wait, and not end as if it were gone.
+    fn pinned(&self, digest: Digest) -> super::BoxFuture<'_, Result<Option<Bundle>, super::StoreError>>;
 }

@@ -63,8 +63,8 @@ impl Bundles for OneBundle {
         })
     }
 
-    fn pinned(&self, _: Digest) -> BoxFuture<'_, Option<Bundle>> {
-        Box::pin(std::future::ready(Some(self.bundle.clone())))
+    fn pinned(&self, _: Digest) -> BoxFuture<'_, Result<Option<Bundle>, StoreError>> {
+        Box::pin(std::future::ready(Ok(Some(self.bundle.clone()))))
     }
 }
 

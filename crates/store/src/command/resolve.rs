@@ -22,6 +22,10 @@ pub(crate) fn resolve(tx: &mut Tx<'_>, c: &Resolve) -> Result<Disposed> {
     if a.state != ActionState::Unknown {
         return Err(StoreError::Conflict(format!("the action is {}, not unknown", a.state)));
     }
+    if !c.applied && a.deadline_at.is_some_and(|d| d > tx.now()) {
+        let message = "the call may still be under way: whether it did not happen can be said when its deadline has passed";
+        return Err(StoreError::Conflict(message.to_owned()));
+    }
     tx.append(c.scope, &c.entry)?;
     set_state(tx, c.action, ActionState::Unknown, Trigger::Resolved)?;
     tx.run("UPDATE actions SET resolved = ?2 WHERE id = ?1", params![c.action.as_bytes(), c.applied])?;

@@ -49,7 +49,7 @@ pub(super) async fn resolve(
 /// an output.
 async fn undo(desk: &Counter, record: &ActionRecord) -> Result<Option<Box<Compensation>>, DeskError> {
     let deps = &desk.deps.engine;
-    if let Some(bundle) = deps.bundles.pinned(record.bundle).await {
+    if let Some(bundle) = deps.bundles.pinned(record.bundle).await? {
         return Ok(compensation(deps, &bundle, record, None));
     }
     match desk.deps.lists.run(record.scope, record.run).await? {

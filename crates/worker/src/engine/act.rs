@@ -56,7 +56,7 @@ impl Engine {
         let Some(active) = self.deps.bundles.active(claimed.scope) else {
             return Err(StoreError::Unavailable("no bundle is deployed".to_owned()));
         };
-        let pinned = self.deps.bundles.pinned(record.bundle).await;
+        let pinned = self.deps.bundles.pinned(record.bundle).await?;
         if pinned.is_none() && (record.open.is_some() || record.attempts.in_doubt) {
             // What may have happened is not invalid: it waits until its tool can be asked.
             let message = format!("the action {} is in doubt, and the bundle {} that it needs is not available", record.id, record.bundle);

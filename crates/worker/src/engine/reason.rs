@@ -12,7 +12,7 @@ use super::Engine;
 impl Engine {
     pub(super) async fn reason(&self, claimed: Claimed) -> Result<Vec<Claimed>, StoreError> {
         let record = self.deps.exec.reason_step(claimed.scope, claimed.run).await?.ok_or(StoreError::NotFound)?;
-        let bundle = self.deps.bundles.pinned(record.bundle).await;
+        let bundle = self.deps.bundles.pinned(record.bundle).await?;
         let operator = bundle.as_ref().and_then(|b| b.spec.operators.get(&record.operator));
         let (ordering, draft) = operator.map_or((Ordering::Relaxed, false), |o| (o.ordering, o.draft));
         let outcome = match &bundle {

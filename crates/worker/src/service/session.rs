@@ -58,10 +58,12 @@ impl Sessions {
         let until = self.ids.now().plus(self.lease);
         let renewed = self.exec.renew(id, self.lease).await;
         let mut open = self.open.lock();
+        let mine = open.is_some_and(|o| o.id == id);
         match renewed {
-            Ok(()) => *open = Some(Open { id, until }),
-            Err(StoreError::LeaseLost) => *open = None,
-            Err(_) => {}
+            Ok(()) if mine => *open = Some(Open { id, until }),
+            Err(StoreError::LeaseLost) if mine => *open = None,
+            // Another was opened meanwhile: this answer says nothing of it.
+            _ => {}
         }
         renewed
     }
