@@ -79,7 +79,7 @@ pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Ne
     let took = app.deps.ids.now().since(began);
     let status = response.status().as_u16();
     app.meters.count(route, status, took.as_secs_f64());
-    let ms = took.as_secs_f64() * 1000.0;
+    let ms = (took.as_secs_f64() * 1_000_000.0).round() / 1000.0;
     // What changes nothing and went well is of interest to nobody but those who look for it.
     if read && status < 400 {
         span.in_scope(|| tracing::debug!(status, ms, "answered"));
