@@ -51,5 +51,5 @@ fn a_disk_that_lies_about_syncs_is_found_out() {
 fn without_the_layer_it_says_how_to_get_it() {
     let (out, _dir) = crash(&["--lossy"]);
     assert_eq!(out.status.code(), Some(2));
-    insta::assert_snapshot!(String::from_utf8_lossy(&out.stderr), @"error: this build has no lossy file layer: run `cargo run --release --features lossy -p tollgate -- bench crash --lossy`");
+    insta::assert_snapshot!(String::from_utf8_lossy(&out.stderr), @r#"{"error":{"code":"wrong_command_line","message":"this build has no lossy file layer: run `cargo run --release --features lossy -p tollgate -- bench crash --lossy`","exit_code":2}}"#);
 }
