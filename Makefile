@@ -1,16 +1,19 @@
 # The commands a person types; each does its own set-up. CARGO_TARGET_DIR is honoured.
 CARGO ?= cargo
+# SQLite is built from its source.
+NEEDS = command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or later (https://rustup.rs)"; exit 1; }; \
+  command -v $${CC:-cc} >/dev/null || { echo "a C compiler is missing: install gcc or clang"; exit 1; }
 
 .PHONY: demo test check fmt crash soak bench
 
 ## demo: the main job on real input - 255 recorded GitHub deliveries become governed, receipted actions, against a tracker that misbehaves
 demo:
-	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or later"; exit 1; }
+	@$(NEEDS)
 	$(CARGO) run --locked -p tollgate -- demo
 
 ## test: every test of the workspace, the named answers and 2,000 seeds of the simulator included
 test:
-	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or later"; exit 1; }
+	@$(NEEDS)
 	$(CARGO) test --workspace --locked
 
 ## crash: kill -9 at 100 random moments over 5,000 actions, then the same through a file layer that loses what was not synced
