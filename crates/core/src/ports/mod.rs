@@ -21,8 +21,8 @@ pub use bundles::{Active, Bundle, Bundles};
 pub use clock::{Clock, Entropy, IdSource};
 pub use desk::{Actor, Answer, Desk, DeskError, DeskOut, DirectAction, ExportFilter, IssuedKey, SecretInfo};
 pub use effects::{
-    Answered, ApprovalEnd, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, CloseAttempt, Compensation, Defer, Disposal, Dispose, Disposed, Effects,
-    KeyChange, KeyClaim, NewAction, PlanOutcome, Resolve, StorePlan, SubmitAction, Submitted,
+    Answered, ApprovalEnd, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, CloseAttempt, Compensation, Defer, Disposal,
+    Dispose, Disposed, Effects, KeyChange, KeyClaim, NewAction, PlanOutcome, Resolve, StorePlan, SubmitAction, Submitted,
 };
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::{DurableExec, Hands};
