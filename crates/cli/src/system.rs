@@ -40,7 +40,10 @@ impl Default for Pool {
 }
 
 impl Entropy for OsEntropy {
-    #[expect(clippy::panic, reason = "without randomness no key, id or salt may be made")]
+    #[expect(
+        clippy::panic,
+        reason = "asked once at the start, the system gives randomness for ever; without it no key, id or salt may be made"
+    )]
     fn fill(&self, buffer: &mut [u8]) {
         let mut pool = self.pool.lock();
         for piece in buffer.chunks_mut(256) {
@@ -60,6 +63,14 @@ impl Entropy for OsEntropy {
             pool.used = end;
         }
     }
+}
+
+/// Asks the system for randomness once: a process that could make no keys does not start.
+///
+/// # Errors
+/// What the system says.
+pub fn check_randomness() -> Result<(), getrandom::Error> {
+    getrandom::fill(&mut [0; 32])
 }
 
 /// Ids, time and randomness of this process.

@@ -39,6 +39,9 @@ pub enum NodeError {
     /// The vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// No randomness.
+    #[error("the operating system gives no randomness, without which no key can be made: {0}")]
+    Randomness(getrandom::Error),
     /// The ledger is not the one that was signed.
     #[error("{0}")]
     Ledger(String),
@@ -117,6 +120,7 @@ impl Node {
         options: Options,
         wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>,
     ) -> Result<Self, NodeError> {
+        system::check_randomness().map_err(NodeError::Randomness)?;
         let home = Home::open(dir)?;
         let ids = system::ids();
         let signals = Arc::new(Signals::default());

@@ -5,11 +5,11 @@ use tollgate_core::event::check_event_type;
 
 use crate::error::ApiError;
 
-use super::envelope::{Draft, check_key, check_source, optional, parse_time};
+use super::envelope::{Draft, check_source};
 use super::{RawEnvelope, check_payload};
 
-pub(super) fn draft(raw: RawEnvelope, line: Option<usize>) -> Result<Draft, ApiError> {
-    let version = raw.specversion.unwrap_or_default();
+pub(super) fn draft(mut raw: RawEnvelope, line: Option<usize>) -> Result<Draft, ApiError> {
+    let version = raw.specversion.take().unwrap_or_default();
     if version != "1.0" {
         return Err(ApiError::invalid(format!("`specversion`: `{}` is not known: only CloudEvents 1.0 are taken", version.escape_debug())));
     }
@@ -20,27 +20,15 @@ pub(super) fn draft(raw: RawEnvelope, line: Option<usize>) -> Result<Draft, ApiE
         return Err(ApiError::invalid(format!("`datacontenttype`: `{}` is not taken: payloads are JSON", t.escape_debug())));
     }
     let missing = |name: &str| ApiError::invalid(format!("`{name}` is missing: a CloudEvent has `specversion`, `id`, `source` and `type`"));
-    let id = raw.id.filter(|t| !t.is_empty()).ok_or_else(|| missing("id"))?;
-    let source = raw.source.ok_or_else(|| missing("source"))?;
-    let event_type = raw.cloud_type.ok_or_else(|| missing("type"))?;
+    let id = raw.id.take().filter(|t| !t.is_empty()).ok_or_else(|| missing("id"))?;
+    let source = raw.source.take().ok_or_else(|| missing("source"))?;
+    let event_type = raw.cloud_type.take().ok_or_else(|| missing("type"))?;
     check_source(&source)?;
     check_event_type(&event_type).map_err(|m| ApiError::invalid(format!("`type`: {m}")))?;
     // An event without data is allowed there; here every event has a payload.
-    let payload = raw.data.unwrap_or_else(|| RawValue::NULL.to_owned());
+    let payload = raw.data.take().unwrap_or_else(|| RawValue::NULL.to_owned());
     check_payload(&payload, "data", line)?;
-    Ok(Draft {
-        source,
-        event_type,
-        payload,
-        subject: optional("subject", raw.subject)?,
-        time: parse_time(raw.time.as_deref())?,
-        correlation_id: optional("correlation_id", raw.correlation_id)?,
-        agent_id: optional("agent_id", raw.agent_id)?,
-        session_id: optional("session_id", raw.session_id)?,
-        traceparent: optional("traceparent", raw.traceparent)?,
-        key: raw.idempotency_key.map(|k| check_key(&k).map(|()| k)).transpose()?,
-        cloud_id: Some(id),
-    })
+    Draft::of(raw, source, event_type, payload, Some(id))
 }
 
 fn is_json(media_type: &str) -> bool {

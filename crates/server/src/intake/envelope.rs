@@ -32,6 +32,31 @@ pub(crate) struct Draft {
     pub cloud_id: Option<String>,
 }
 
+impl Draft {
+    /// What both forms have in common, judged.
+    pub(super) fn of(
+        raw: RawEnvelope,
+        source: String,
+        event_type: String,
+        payload: Box<RawValue>,
+        cloud_id: Option<String>,
+    ) -> Result<Self, ApiError> {
+        Ok(Self {
+            source,
+            event_type,
+            payload,
+            subject: optional("subject", raw.subject)?,
+            time: parse_time(raw.time.as_deref())?,
+            correlation_id: optional("correlation_id", raw.correlation_id)?,
+            agent_id: optional("agent_id", raw.agent_id)?,
+            session_id: optional("session_id", raw.session_id)?,
+            traceparent: optional("traceparent", raw.traceparent)?,
+            key: raw.idempotency_key.map(|k| check_key(&k).map(|()| k)).transpose()?,
+            cloud_id,
+        })
+    }
+}
+
 /// Judges an envelope. `line` is its line in a batch; only there may it hold its own idempotency key.
 ///
 /// # Errors
@@ -47,7 +72,7 @@ pub(crate) fn draft(raw: RawEnvelope, line: Option<usize>) -> Result<Draft, ApiE
     native(raw, line).map_err(placed)
 }
 
-fn native(raw: RawEnvelope, line: Option<usize>) -> Result<Draft, ApiError> {
+fn native(mut raw: RawEnvelope, line: Option<usize>) -> Result<Draft, ApiError> {
     let in_batch = line.is_some();
     let mut known = FIELDS.to_vec();
     if in_batch {
@@ -65,25 +90,13 @@ fn native(raw: RawEnvelope, line: Option<usize>) -> Result<Draft, ApiError> {
         }
     }
     let missing = |name: &str| ApiError::invalid(format!("`{name}` is missing: an event has `source`, `event_type` and `payload`"));
-    let source = raw.source.ok_or_else(|| missing("source"))?;
-    let event_type = raw.event_type.ok_or_else(|| missing("event_type"))?;
-    let payload = raw.payload.ok_or_else(|| missing("payload"))?;
+    let source = raw.source.take().ok_or_else(|| missing("source"))?;
+    let event_type = raw.event_type.take().ok_or_else(|| missing("event_type"))?;
+    let payload = raw.payload.take().ok_or_else(|| missing("payload"))?;
     check_source(&source)?;
     check_event_type(&event_type).map_err(|m| ApiError::invalid(format!("`event_type`: {m}")))?;
     numbers::check_payload(&payload, "payload", line)?;
-    Ok(Draft {
-        source,
-        event_type,
-        payload,
-        subject: optional("subject", raw.subject)?,
-        time: parse_time(raw.time.as_deref())?,
-        correlation_id: optional("correlation_id", raw.correlation_id)?,
-        agent_id: optional("agent_id", raw.agent_id)?,
-        session_id: optional("session_id", raw.session_id)?,
-        traceparent: optional("traceparent", raw.traceparent)?,
-        key: raw.idempotency_key.map(|k| check_key(&k).map(|()| k)).transpose()?,
-        cloud_id: None,
-    })
+    Draft::of(raw, source, event_type, payload, None)
 }
 
 /// Refuses unknown fields that look like misspelt known ones.

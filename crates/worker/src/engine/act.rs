@@ -34,6 +34,20 @@ pub(super) enum Outcome {
     Again,
 }
 
+impl Round<'_> {
+    /// What policy says now. First calls and calls again are judged by the same request.
+    pub(super) fn decide(&self) -> Decision {
+        let p = &self.record.proposal;
+        self.active.policy.decide(&PolicyRequest {
+            principal: &self.record.principal,
+            tool: self.tool,
+            args: &p.args,
+            entity_key: p.entity_key.as_deref(),
+            value: p.value.as_ref(),
+        })
+    }
+}
+
 impl Engine {
     pub(super) async fn act(&self, claimed: Claimed, action: ActionId) -> Result<Vec<Claimed>, StoreError> {
         for _ in 0..ROUNDS_MAX {
@@ -93,14 +107,7 @@ impl Engine {
         if let Some(ending) = stopped(r) {
             return self.end(r, ending).await;
         }
-        let p = &r.record.proposal;
-        let decision = r.active.policy.decide(&PolicyRequest {
-            principal: &r.record.principal,
-            tool: r.tool,
-            args: &p.args,
-            entity_key: p.entity_key.as_deref(),
-            value: p.value.as_ref(),
-        });
+        let decision = r.decide();
         match decision.verdict {
             Verdict::Allow => self.begin(r, decision, None).await,
             Verdict::RequireApproval => self.approval_gate(r, decision).await,

@@ -5,6 +5,7 @@ use tollgate_core::attempt::{Attempts, Next, in_doubt};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{StoreError, VerifyAnswer};
 use tollgate_core::spec::Grade;
+use tollgate_core::verdict::Verdict;
 
 use super::Engine;
 use super::act::{Outcome, Round};
@@ -32,24 +33,16 @@ impl Engine {
 
     /// The same call again passes the gate again; when policy has become stricter, nobody may call and a person must say.
     async fn resend(&self, r: &Round<'_>) -> Result<Outcome, StoreError> {
-        use tollgate_core::verdict::{PolicyRequest, Verdict};
         if super::act::stopped(r).is_some() {
             let ending = Ending::new(Disposition::Unknown, "paused_in_doubt")
                 .detail("its operator or connector was paused, which forbids the call that would settle it");
             return self.end(r, ending).await;
         }
-        let p = &r.record.proposal;
-        let decision = r.active.policy.decide(&PolicyRequest {
-            principal: &r.record.principal,
-            tool: r.tool,
-            args: &p.args,
-            entity_key: p.entity_key.as_deref(),
-            value: p.value.as_ref(),
-        });
+        let decision = r.decide();
         match decision.verdict {
             Verdict::Allow => self.begin(r, decision, None).await,
             Verdict::RequireApproval if r.record.approval.is_some() => {
-                let binding = tollgate_core::gate::approval_binding(r.tool, p, &decision.determining_text);
+                let binding = tollgate_core::gate::approval_binding(r.tool, &r.record.proposal, &decision.determining_text);
                 match r.record.approval {
                     Some(id) if self.still_approved(r, id, &binding).await? => self.begin(r, decision, Some((id, binding))).await,
                     _ => self.blocked(r).await,
