@@ -1,4 +1,4 @@
-//! What SQLite's errors mean to a caller of the ports.
+//! What the engines' errors mean to a caller of the ports.
 
 use rusqlite::ErrorCode;
 use tollgate_core::ports::StoreError;
@@ -35,6 +35,40 @@ impl<T> OrStore<T> for rusqlite::Result<T> {
     fn or_store(self) -> Result<T> {
         self.map_err(|e| from_sqlite(&e))
     }
+}
+
+impl<T> OrStore<T> for std::result::Result<T, tokio_postgres::Error> {
+    fn or_store(self) -> Result<T> {
+        self.map_err(|e| from_postgres(&e))
+    }
+}
+
+/// The same of Postgres. What the server did not say is a connection that broke.
+pub(crate) fn from_postgres(e: &tokio_postgres::Error) -> StoreError {
+    use tokio_postgres::error::SqlState as S;
+    let Some(db) = e.as_db_error() else {
+        return if e.to_string().contains("deserializ") { damaged("a column") } else { unavailable(e) };
+    };
+    let text = db.message().to_owned();
+    let code = db.code();
+    if *code == S::DISK_FULL {
+        return StoreError::Unavailable("the database's disk is full".to_owned());
+    }
+    if *code == S::READ_ONLY_SQL_TRANSACTION {
+        return StoreError::Unavailable("the database is read-only, perhaps a standby".to_owned());
+    }
+    match code.code().get(..2) {
+        // Connections, rollbacks that say "again", resources, operator's intervention, system errors.
+        Some("08" | "40" | "53" | "55" | "57" | "58") => StoreError::Unavailable(text),
+        Some("23") => StoreError::Conflict(text),
+        _ => StoreError::Corrupt(format!("{text} ({})", code.code())),
+    }
+}
+
+fn unavailable(e: &tokio_postgres::Error) -> StoreError {
+    use std::error::Error as _;
+    let cause = e.source().map(|s| format!(": {s}")).unwrap_or_default();
+    StoreError::Unavailable(format!("the connection to the database broke ({e}{cause})"))
 }
 
 /// A stored value that cannot be what was written: said so, nothing guessed.

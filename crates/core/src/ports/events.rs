@@ -50,8 +50,6 @@ pub struct IngestEvent {
 pub enum Ingested {
     /// Stored and routed.
     Stored {
-        /// Its position in the event log.
-        position: u64,
         /// Steps that the given session holds already.
         claimed: Vec<Claimed>,
     },

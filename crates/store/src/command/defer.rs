@@ -1,21 +1,20 @@
 //! An action set aside: its attempt is closed, the lane stays its own, a timer brings it back.
 
-use rusqlite::params;
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::attempt::AttemptResult;
 use tollgate_core::ports::{CloseAttempt, Defer, Step, StoreError};
 use tollgate_core::time::Timestamp;
 
 use crate::command::dispatch;
-use crate::command::runs::set_state;
+use crate::command::runs::{load_action, set_state};
 use crate::error::Result;
-use crate::query::heads::{ActionHead, load_head};
-use crate::tx::Tx;
+use crate::tx::{ActionChange, ActionHead, StepRow, Tx};
 
 /// Closes what ended and waits.
-pub(crate) fn defer(tx: &mut Tx<'_>, c: &Defer) -> Result<()> {
-    dispatch::check(tx, c.run, Step::Action(c.action), c.lease)?;
-    let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+pub(crate) fn defer(tx: &mut dyn Tx, c: &Defer) -> Result<()> {
+    let step = Step::Action(c.action);
+    dispatch::check(tx, c.run, step, c.lease)?;
+    let a = load_action(tx, c.scope, c.action)?;
     let trigger = if c.state == ActionState::Backoff { Trigger::Deferred } else { Trigger::Doubted };
     if a.state.on(trigger) != Some(c.state) {
         return Err(StoreError::Conflict(format!("an action that is {} cannot become {}", a.state, c.state)));
@@ -24,21 +23,20 @@ pub(crate) fn defer(tx: &mut Tx<'_>, c: &Defer) -> Result<()> {
     if let Some(close) = &c.close {
         close_attempt(tx, &a, close)?;
     }
-    set_state(tx, c.action, a.state, trigger)?;
+    set_state(tx, c.scope, c.action, a.state, trigger)?;
     let (doubt_deadline, until) = by_this_clock(&a, c);
-    tx.run(
-        "UPDATE actions SET in_doubt = ?2, generation_began = CASE WHEN generation = ?3 THEN generation_began ELSE 0 END, generation = ?3, doubt_deadline = ?4, verify_failures = ?5, fence = ?6 WHERE id = ?1",
-        params![
-            c.action.as_bytes(),
-            c.attempts.in_doubt,
-            c.generation,
-            doubt_deadline.as_micros(),
-            c.attempts.verify_failures,
-            crate::codec::int(c.lease.fence)
-        ],
-    )?;
-    dispatch::release(tx, c.run, Step::Action(c.action))?;
-    dispatch::set_timer(tx, c.scope, c.run, Step::Action(c.action), c.lease.fence, until)
+    let change = ActionChange::Deferred {
+        in_doubt: c.attempts.in_doubt,
+        generation: c.generation,
+        doubt_deadline,
+        verify_failures: c.attempts.verify_failures,
+        fence: c.lease.fence,
+    };
+    tx.change_action(c.scope, c.action, &change)?;
+    tx.release(c.run, step)?;
+    tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence: c.lease.fence }, until)?;
+    tx.wake();
+    Ok(())
 }
 
 /// The deadline of a doubt that this attempt began, and the end of the wait for it, by the store's clock: the worker's may be minutes off,
@@ -65,8 +63,7 @@ pub(crate) fn check_close(a: &ActionHead, close: Option<&CloseAttempt>) -> Resul
 }
 
 /// Writes the result of an attempt.
-pub(crate) fn close_attempt(tx: &mut Tx<'_>, a: &ActionHead, close: &CloseAttempt) -> Result<()> {
+pub(crate) fn close_attempt(tx: &mut dyn Tx, a: &ActionHead, close: &CloseAttempt) -> Result<()> {
     tx.append(a.scope, &close.entry)?;
-    tx.run("UPDATE actions SET last_end = ?2, open_session = NULL WHERE id = ?1", params![a.id.as_bytes(), close.entry.id.as_bytes()])?;
-    Ok(())
+    tx.change_action(a.scope, a.id, &ActionChange::Closed { end: close.entry.id })
 }

@@ -1,6 +1,5 @@
 //! The disposition: attempt result, receipt, key, step, lane and next steps, in one transaction.
 
-use rusqlite::params;
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::attempt::AttemptResult;
 use tollgate_core::ledger::Disposition;
@@ -10,15 +9,14 @@ use tollgate_core::time::Timestamp;
 
 use crate::command::defer::{check_close, close_attempt};
 use crate::command::keys::Generation;
-use crate::command::runs::{advance_run, set_state};
+use crate::command::runs::{advance_run, load_action, set_state};
 use crate::command::{approval, compensate, dispatch, keys, lanes};
 use crate::error::Result;
-use crate::query::heads::{ActionHead, load_head};
-use crate::tx::Tx;
+use crate::tx::{ActionChange, ActionHead, Tx};
 
 /// Disposes an action, once.
-pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
-    let a = load_head(tx.connection(), c.scope, c.action)?.ok_or(StoreError::NotFound)?;
+pub(crate) fn dispose(tx: &mut dyn Tx, c: &Dispose) -> Result<Disposed> {
+    let a = load_action(tx, c.scope, c.action)?;
     let unknown = c.disposal.disposition == Disposition::Unknown;
     let trigger = if unknown { Trigger::DisposedUnknown } else { Trigger::Disposed };
     check_authority(tx, c, &a)?;
@@ -34,12 +32,12 @@ pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
         tx.append(c.scope, entry)?;
     }
     tx.append(c.scope, &c.disposal.receipt)?;
-    set_state(tx, c.action, a.state, trigger)?;
+    set_state(tx, c.scope, c.action, a.state, trigger)?;
     write_disposal(tx, c)?;
     match c.authority {
-        Authority::Lease(_) => dispatch::release(tx, c.run, Step::Action(c.action))?,
+        Authority::Lease(_) => tx.release(c.run, Step::Action(c.action))?,
         Authority::Parked(_) => {
-            dispatch::forget(tx, c.run, Step::Action(c.action))?;
+            tx.forget(c.run, Step::Action(c.action))?;
             approval::withdraw(tx, c, &a)?;
         }
         Authority::Approval(id, end) => approval::end(tx, c, &a, id, end)?,
@@ -48,8 +46,10 @@ pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
         compensate::unblock(tx, c.action)?;
     }
     if let Some(claim) = &a.key {
-        tx.run("DELETE FROM key_waiters WHERE key = ?1 AND action = ?2", params![claim.key.0, c.action.as_bytes()])?;
-        keys::settle(tx, c.scope, &claim.key, c.action, c.disposal.key, c.disposal.receipt.id, generation(&a, c))?;
+        if a.state == ActionState::WaitingKey {
+            tx.drop_waiter(&claim.key, c.action)?;
+        }
+        keys::settle(tx, &a, claim, c.disposal.key, c.disposal.receipt.id, generation(&a, c))?;
     } else if c.disposal.key != KeyChange::None {
         return Err(StoreError::Conflict("the action has no effect key".to_owned()));
     }
@@ -71,11 +71,11 @@ pub(crate) fn dispose(tx: &mut Tx<'_>, c: &Dispose) -> Result<Disposed> {
 fn generation(a: &ActionHead, c: &Dispose) -> Generation {
     match &c.close {
         Some(close) if close.result == AttemptResult::Rejected => Generation { next: a.generation + 1, began: Timestamp::default() },
-        _ => Generation { next: a.generation, began: a.attempts.generation_began },
+        _ => Generation::of(a),
     }
 }
 
-fn check_authority(tx: &Tx<'_>, c: &Dispose, a: &ActionHead) -> Result<()> {
+fn check_authority(tx: &mut dyn Tx, c: &Dispose, a: &ActionHead) -> Result<()> {
     match c.authority {
         Authority::Lease(lease) => dispatch::check(tx, c.run, Step::Action(c.action), lease),
         // Ready and backoff are no such states: a worker may hold the step already, and would find its action gone under it.
@@ -85,22 +85,19 @@ fn check_authority(tx: &Tx<'_>, c: &Dispose, a: &ActionHead) -> Result<()> {
             if a.state != ActionState::WaitingApproval || a.approval != Some(id) {
                 return Err(StoreError::Conflict("the approval request is answered already".to_owned()));
             }
-            approval::check_end(tx, id, end == ApprovalEnd::Expired)
+            approval::check_end(tx, c.scope, id, end == ApprovalEnd::Expired)
         }
     }
 }
 
-fn write_disposal(tx: &Tx<'_>, c: &Dispose) -> Result<()> {
-    tx.run(
-        "UPDATE actions SET disposition = ?2, reason = ?3, detail = ?4, receipt = ?5, output = ?6, open_session = NULL, rendered = NULL WHERE id = ?1",
-        params![
-            c.action.as_bytes(),
-            c.disposal.disposition.as_str(),
-            c.disposal.reason,
-            c.disposal.detail,
-            c.disposal.receipt.id.as_bytes(),
-            c.disposal.output
-        ],
-    )?;
-    Ok(())
+fn write_disposal(tx: &mut dyn Tx, c: &Dispose) -> Result<()> {
+    let d = &c.disposal;
+    let change = ActionChange::Disposed {
+        disposition: d.disposition,
+        reason: &d.reason,
+        detail: d.detail.as_deref(),
+        receipt: d.receipt.id,
+        output: d.output.as_deref(),
+    };
+    tx.change_action(c.scope, c.action, &change)
 }

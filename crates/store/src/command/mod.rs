@@ -1,4 +1,4 @@
-//! One file per command, and what they share: dispatch rows, lanes, keys.
+//! One file per command, and what they share: dispatch rows, lanes, keys. Written once, over the traits of `tx`; knows no engine.
 
 pub(crate) mod approval;
 pub(crate) mod begin;
@@ -6,7 +6,6 @@ pub(crate) mod compensate;
 pub(crate) mod defer;
 pub(crate) mod dispatch;
 pub(crate) mod dispose;
-pub(crate) mod exec;
 pub(crate) mod ingest;
 pub(crate) mod keys;
 pub(crate) mod lanes;

@@ -1,7 +1,5 @@
 //! Actions with all that deciding their next step needs.
 
-use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use tollgate_core::action::ActionState;
 use tollgate_core::attempt::Attempts;
 use tollgate_core::hash::Digest;
@@ -13,8 +11,10 @@ use tollgate_core::spec::Effect;
 use tollgate_core::time::Timestamp;
 
 use crate::codec::read_principal;
-use crate::error::{OrStore, Result, damaged};
-use crate::query::heads::inherits;
+use crate::error::{Result, damaged};
+use crate::row::{Cell, Row};
+use crate::tx::{Query, inherits};
+use crate::value::values;
 
 /// The columns that [`read_action`] needs. A key that is free again hands its generation to whoever comes next.
 pub(crate) const ACTION: &str = "SELECT a.id, a.reseller_id, a.tenant_id, a.mode, a.run_id, a.attempts, a.last_intent, a.open_session, a.key, \
@@ -26,27 +26,35 @@ pub(crate) const ACTION: &str = "SELECT a.id, a.reseller_id, a.tenant_id, a.mode
      FROM actions a JOIN runs r ON r.id = a.run_id LEFT JOIN events e ON e.id = r.event_id LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3";
 
 /// One action of this tenant and mode.
-pub(crate) fn load_action(conn: &Connection, scope: Scope, id: ActionId) -> Result<Option<ActionRecord>> {
-    let mut sql = conn.prepare_cached(&format!("{ACTION} WHERE a.id = ?1 AND a.tenant_id = ?2 AND a.mode = ?3")).or_store()?;
-    let found = sql
-        .query_row(params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok(read_action(r)))
-        .optional()
-        .or_store()?;
-    found.transpose()
+pub(crate) fn one(scope: Scope, id: ActionId) -> Query<ActionRecord> {
+    Query {
+        text: format!("{ACTION} WHERE a.id = $1 AND a.tenant_id = $2 AND a.mode = $3").into(),
+        values: values![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()],
+        read: read_action,
+    }
+}
+
+/// The actions of a run, in the order of its plan.
+pub(crate) fn of_run(scope: Scope, run: RunId) -> Query<ActionRecord> {
+    Query {
+        text: format!("{ACTION} WHERE a.run_id = $1 AND a.tenant_id = $2 AND a.mode = $3 ORDER BY a.seq").into(),
+        values: values![run.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()],
+        read: read_action,
+    }
 }
 
 /// The columns of a row in the order of the statement: by place, since looking forty names up costs more than the query.
-struct Columns<'r, 's> {
-    row: &'r Row<'s>,
+struct Columns<'r> {
+    row: Row<'r>,
     at: usize,
 }
 
-impl Columns<'_, '_> {
+impl Columns<'_> {
     /// The next column, which must be this one.
-    fn next<T: FromSql>(&mut self, name: &'static str) -> Result<T> {
-        debug_assert_eq!(self.row.as_ref().column_name(self.at).ok(), Some(name), "the statement's columns are read in their order");
+    fn next<T: Cell>(&mut self, name: &'static str) -> Result<T> {
+        debug_assert_eq!(self.row.name(self.at), Some(name), "the statement's columns are read in their order");
         self.at += 1;
-        self.row.get(self.at - 1).or_store()
+        self.row.at(self.at - 1)
     }
 
     fn id(&mut self, name: &'static str) -> Result<[u8; 16]> {
@@ -58,15 +66,15 @@ impl Columns<'_, '_> {
     }
 
     fn opt_digest(&mut self, name: &'static str) -> Result<Option<Digest>> {
-        Ok(self.next::<Option<[u8; 32]>>(name)?.map(Digest))
+        self.next(name)
     }
 
     fn instant(&mut self, name: &'static str) -> Result<Timestamp> {
-        self.next(name).map(Timestamp::from_micros)
+        self.next(name)
     }
 
     fn count(&mut self, name: &'static str) -> Result<u32> {
-        u32::try_from(self.next::<i64>(name)?).map_err(|_| damaged(name))
+        self.next(name)
     }
 
     fn scope(&mut self) -> Result<Scope> {
@@ -79,7 +87,7 @@ impl Columns<'_, '_> {
 }
 
 /// Reads a row of [`ACTION`].
-pub(crate) fn read_action(row: &Row<'_>) -> Result<ActionRecord> {
+pub(crate) fn read_action(row: Row<'_>) -> Result<ActionRecord> {
     let mut c = Columns { row, at: 0 };
     let id = ActionId::from_bytes(c.id("id")?);
     let scope = c.scope()?;
@@ -97,12 +105,10 @@ pub(crate) fn read_action(row: &Row<'_>) -> Result<ActionRecord> {
         _ => return Err(damaged("an action's key")),
     };
     let disposition: Option<String> = c.next("disposition")?;
-    let of_key = (c.next::<Option<u32>>("key_generation")?, c.next::<Option<i64>>("key_began")?);
+    let of_key = (c.next::<Option<u32>>("key_generation")?, c.next::<Option<Timestamp>>("key_began")?);
     let own = (c.count("generation")?, c.instant("generation_began")?);
     let (generation, generation_began) = match of_key {
-        (Some(generation), Some(began)) if inherits(disposition.is_some(), attempts, own.0, generation) => {
-            (generation, Timestamp::from_micros(began))
-        }
+        (Some(generation), Some(began)) if inherits(disposition.is_some(), attempts, own.0, generation) => (generation, began),
         _ => own,
     };
     Ok(ActionRecord {
@@ -112,7 +118,7 @@ pub(crate) fn read_action(row: &Row<'_>) -> Result<ActionRecord> {
         plan: PlanId::from_bytes(*run.as_bytes()),
         event: c.opt_id("event_id")?.map(EventId::from_bytes),
         subject: c.next("subject")?,
-        bundle: Digest(c.next("bundle")?),
+        bundle: c.next("bundle")?,
         principal: read_principal(&c.next::<String>("principal")?)?,
         seq: c.count("seq")?,
         plan_len: c.count("actions")?,
@@ -135,7 +141,7 @@ pub(crate) fn read_action(row: &Row<'_>) -> Result<ActionRecord> {
             doubt_deadline: c.instant("doubt_deadline")?,
             verify_failures: c.count("verify_failures")?,
         },
-        deadline_at: c.next::<Option<i64>>("deadline_at")?.map(Timestamp::from_micros),
+        deadline_at: c.next("deadline_at")?,
         generation,
         rendered: c.next("rendered")?,
         last_intent,

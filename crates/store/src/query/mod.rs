@@ -1,9 +1,7 @@
-//! Reads: on the readers' connections, and inside commands on the writer's.
+//! Reads as data: a text in the subset that both engines share, its values, and how a row reads. Whoever has a connection runs them.
 
 pub(crate) mod actions;
 pub(crate) mod approvals;
 pub(crate) mod events;
-pub(crate) mod heads;
-pub(crate) mod ledger;
 pub(crate) mod lists;
 pub(crate) mod registry;

@@ -1,90 +1,80 @@
 //! Deployments, statuses, secrets, keys.
 
-use rusqlite::{Connection, OptionalExtension, params};
 use tollgate_core::hash::Digest;
 use tollgate_core::id::KeyId;
 use tollgate_core::ports::{ApiKeyRecord, SecretCiphertext, WrappedTenantKey};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
-use crate::codec::{col, count, digest, id16, instant, scope};
-use crate::error::{OrStore, Result};
-use crate::tx::digest_of;
+use crate::row::Row;
+use crate::tx::Query;
+use crate::value::values;
 
 /// The active bundle.
-pub(crate) fn active_bundle(conn: &Connection, s: Scope) -> Result<Option<Digest>> {
-    let found: Option<Vec<u8>> = conn
-        .prepare_cached("SELECT bundle FROM deployments WHERE tenant_id = ?1 AND mode = ?2 ORDER BY id DESC LIMIT 1")
-        .or_store()?
-        .query_row(params![s.tenant_id.as_bytes(), s.mode.as_int()], |r| r.get(0))
-        .optional()
-        .or_store()?;
-    found.map(|b| digest_of(&b)).transpose()
+pub(crate) fn active_bundle(s: Scope) -> Query<Digest> {
+    Query {
+        text: "SELECT bundle FROM deployments WHERE tenant_id = $1 AND mode = $2 ORDER BY id DESC LIMIT 1".into(),
+        values: values![s.tenant_id.as_bytes(), s.mode.as_int()],
+        read: |r: Row<'_>| r.at(0),
+    }
 }
 
 /// A content-addressed body.
-pub(crate) fn artifact(conn: &Connection, d: Digest) -> Result<Option<Vec<u8>>> {
-    conn.prepare_cached("SELECT body FROM artifacts WHERE digest = ?1").or_store()?.query_row([d.0], |r| r.get(0)).optional().or_store()
+pub(crate) fn artifact(d: Digest) -> Query<Vec<u8>> {
+    Query { text: "SELECT body FROM artifacts WHERE digest = $1".into(), values: values![d], read: |r: Row<'_>| r.at(0) }
 }
 
 /// Statuses: kind, name, status.
-pub(crate) fn statuses(conn: &Connection, s: Scope) -> Result<Vec<(String, String, String)>> {
-    conn.prepare_cached("SELECT kind, name, status FROM statuses WHERE tenant_id = ?1 AND mode = ?2 ORDER BY kind, name")
-        .or_store()?
-        .query_map(params![s.tenant_id.as_bytes(), s.mode.as_int()], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
-        .or_store()?
-        .collect::<rusqlite::Result<_>>()
-        .or_store()
+pub(crate) fn statuses(s: Scope) -> Query<(String, String, String)> {
+    Query {
+        text: "SELECT kind, name, status FROM statuses WHERE tenant_id = $1 AND mode = $2 ORDER BY kind, name".into(),
+        values: values![s.tenant_id.as_bytes(), s.mode.as_int()],
+        read: |r: Row<'_>| Ok((r.at(0)?, r.at(1)?, r.at(2)?)),
+    }
 }
 
 /// One secret, still encrypted.
-pub(crate) fn secret(conn: &Connection, s: Scope, name: &str) -> Result<Option<SecretCiphertext>> {
-    conn.prepare_cached("SELECT name, version, ciphertext FROM secrets WHERE tenant_id = ?1 AND mode = ?2 AND name = ?3")
-        .or_store()?
-        .query_row(params![s.tenant_id.as_bytes(), s.mode.as_int(), name], |r| {
-            Ok((|| Ok(SecretCiphertext { name: col(r, "name")?, version: count(r, "version")?, bytes: col(r, "ciphertext")? }))())
-        })
-        .optional()
-        .or_store()?
-        .transpose()
+pub(crate) fn secret(s: Scope, name: &str) -> Query<SecretCiphertext> {
+    Query {
+        text: "SELECT name, version, ciphertext FROM secrets WHERE tenant_id = $1 AND mode = $2 AND name = $3".into(),
+        values: values![s.tenant_id.as_bytes(), s.mode.as_int(), name],
+        read: |r: Row<'_>| Ok(SecretCiphertext { name: r.at(0)?, version: r.at(1)?, bytes: r.at(2)? }),
+    }
 }
 
 /// Names, versions and times; never values.
-pub(crate) fn secrets(conn: &Connection, s: Scope) -> Result<Vec<(String, u32, Timestamp)>> {
-    let mut sql =
-        conn.prepare_cached("SELECT name, version, updated_at FROM secrets WHERE tenant_id = ?1 AND mode = ?2 ORDER BY name").or_store()?;
-    let mut rows = sql.query(params![s.tenant_id.as_bytes(), s.mode.as_int()]).or_store()?;
-    let mut out = Vec::new();
-    while let Some(r) = rows.next().or_store()? {
-        out.push((col(r, "name")?, count(r, "version")?, instant(r, "updated_at")?));
+pub(crate) fn secrets(s: Scope) -> Query<(String, u32, Timestamp)> {
+    Query {
+        text: "SELECT name, version, updated_at FROM secrets WHERE tenant_id = $1 AND mode = $2 ORDER BY name".into(),
+        values: values![s.tenant_id.as_bytes(), s.mode.as_int()],
+        read: |r: Row<'_>| Ok((r.at(0)?, r.at(1)?, r.at(2)?)),
     }
-    Ok(out)
 }
 
 /// The tenant's wrapped data key.
-pub(crate) fn tenant_key(conn: &Connection, s: Scope) -> Result<Option<WrappedTenantKey>> {
-    conn.prepare_cached("SELECT key_id, wrapped FROM tenant_keys WHERE tenant_id = ?1")
-        .or_store()?
-        .query_row([s.tenant_id.as_bytes()], |r| Ok(WrappedTenantKey { key_id: r.get(0)?, wrapped: r.get(1)? }))
-        .optional()
-        .or_store()
+pub(crate) fn tenant_key(s: Scope) -> Query<WrappedTenantKey> {
+    Query {
+        text: "SELECT key_id, wrapped FROM tenant_keys WHERE tenant_id = $1".into(),
+        values: values![s.tenant_id.as_bytes()],
+        read: |r: Row<'_>| Ok(WrappedTenantKey { key_id: r.at(0)?, wrapped: r.at(1)? }),
+    }
 }
 
 /// Every API key.
-pub(crate) fn api_keys(conn: &Connection) -> Result<Vec<ApiKeyRecord>> {
-    let mut sql = conn.prepare_cached("SELECT * FROM api_keys ORDER BY id").or_store()?;
-    let mut rows = sql.query([]).or_store()?;
-    let mut out = Vec::new();
-    while let Some(r) = rows.next().or_store()? {
-        out.push(ApiKeyRecord {
-            id: KeyId::from_bytes(id16(r, "id")?),
-            scope: scope(r)?,
-            name: col(r, "name")?,
-            hash: digest(r, "hash")?,
-            scopes: col::<String>(r, "scopes")?.split_whitespace().map(str::to_owned).collect(),
-            created_at: instant(r, "created_at")?,
-            revoked_at: col::<Option<i64>>(r, "revoked_at")?.map(Timestamp::from_micros),
-        });
+pub(crate) fn api_keys() -> Query<ApiKeyRecord> {
+    Query {
+        text: "SELECT * FROM api_keys ORDER BY id".into(),
+        values: Vec::new(),
+        read: |r: Row<'_>| {
+            Ok(ApiKeyRecord {
+                id: KeyId::from_bytes(r.get("id")?),
+                scope: r.scope()?,
+                name: r.get("name")?,
+                hash: r.get("hash")?,
+                scopes: r.get::<String>("scopes")?.split_whitespace().map(str::to_owned).collect(),
+                created_at: r.get("created_at")?,
+                revoked_at: r.get("revoked_at")?,
+            })
+        },
     }
-    Ok(out)
 }

@@ -1,16 +1,17 @@
-//! What every command shares inside a transaction: statements, the store's clock, the ledger's heads.
+//! One open transaction on SQLite: each method of the traits is one statement. The ledger's heads are kept in memory beside it.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
-use tollgate_core::hash::Digest;
 use tollgate_core::ledger::Frontier;
-use tollgate_core::ports::{NewEntry, StoreError};
+use tollgate_core::ports::{ConfigRev, NewEntry, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
+use crate::codec::int;
 use crate::error::{OrStore, Result, damaged};
-use crate::open::Committed;
+use crate::sqlite::open::Committed;
+use crate::tx::Tx;
 
 /// Bits of a row id that are the position in its log.
 const POSITION_BITS: u32 = 40;
@@ -39,7 +40,7 @@ struct Head {
 }
 
 /// One open transaction.
-pub(crate) struct Tx<'a> {
+pub(crate) struct SqliteTx<'a> {
     conn: &'a Connection,
     heads: &'a mut Heads,
     now: Timestamp,
@@ -47,19 +48,19 @@ pub(crate) struct Tx<'a> {
     appends: u64,
 }
 
-impl<'a> Tx<'a> {
+impl<'a> SqliteTx<'a> {
     pub(crate) fn new(conn: &'a Connection, heads: &'a mut Heads, now: Timestamp) -> Self {
         Self { conn, heads, now, notify: false, appends: 0 }
-    }
-
-    /// The store's clock, read once per group.
-    pub(crate) const fn now(&self) -> Timestamp {
-        self.now
     }
 
     /// The connection, for queries that readers use too.
     pub(crate) const fn connection(&self) -> &'a Connection {
         self.conn
+    }
+
+    /// The store's clock.
+    pub(crate) const fn instant(&self) -> Timestamp {
+        self.now
     }
 
     /// A statement, prepared once.
@@ -68,62 +69,13 @@ impl<'a> Tx<'a> {
     }
 
     /// Runs a statement; answers how many rows it changed.
-    pub(crate) fn run(&self, text: &str, params: impl rusqlite::Params) -> Result<usize> {
+    pub(crate) fn exec(&self, text: &str, params: impl rusqlite::Params) -> Result<usize> {
         self.sql(text)?.execute(params).or_store()
     }
 
     /// Rows written so far on this connection, and entries begun: a head in memory moves before its row is there.
     pub(crate) fn writes(&self) -> u64 {
         self.conn.total_changes() + self.appends
-    }
-
-    /// Steps became ready, or a timer earlier: whoever waits looks again after the commit.
-    pub(crate) const fn wake(&mut self) {
-        self.notify = true;
-    }
-
-    /// Appends an entry to its log, with the key that sealed its values.
-    pub(crate) fn append(&mut self, scope: Scope, entry: &NewEntry) -> Result<()> {
-        if let Some(key) = entry.sealed.as_ref().and_then(|s| s.new_key.as_ref()) {
-            self.run(
-                "INSERT INTO subject_keys (key_id, reseller_id, tenant_id, mode, subject, wrapped) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key_id) DO NOTHING",
-                params![key.key_id, scope.reseller_id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int(), key.subject.0, key.wrapped],
-            )?;
-        }
-        self.appends += 1;
-        self.load_head(scope)?;
-        let head = self.heads.0.get_mut(&scope).ok_or_else(|| damaged("a log's head"))?;
-        let position = head.frontier.size();
-        let log = head.log;
-        let mut tiles = Vec::new();
-        head.frontier
-            .append(entry.leaf_hash, |level, index, hash| {
-                if level > 0 && level % 8 == 0 {
-                    tiles.push((level, index, hash));
-                }
-            })
-            .map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        head.dirty = true;
-        self.run(
-            "INSERT INTO entries (n, id, kind, at, action, leaf, leaf_hash, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                entry_row(log, position),
-                entry.id.as_bytes(),
-                entry.kind.as_str(),
-                entry.at.as_micros(),
-                entry.action.as_ref().map(|a| *a.as_bytes()),
-                entry.leaf,
-                entry.leaf_hash.0,
-                entry.sealed.as_ref().map(|s| &s.bytes)
-            ],
-        )?;
-        for (level, index, hash) in tiles {
-            self.run(
-                "INSERT INTO tiles (log, level, idx, hash) VALUES (?1, ?2, ?3, ?4)",
-                params![log, level, crate::codec::int(index), hash.0],
-            )?;
-        }
-        Ok(())
     }
 
     fn load_head(&mut self, scope: Scope) -> Result<()> {
@@ -135,7 +87,7 @@ impl<'a> Tx<'a> {
             Some((log, frontier)) => Head { log, frontier, dirty: false },
             None => {
                 let frontier = Frontier::new();
-                self.run(
+                self.exec(
                     "INSERT INTO logs (reseller_id, tenant_id, mode, frontier) VALUES (?1, ?2, ?3, ?4)",
                     params![scope.reseller_id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int(), frontier.to_bytes()],
                 )?;
@@ -159,6 +111,67 @@ impl<'a> Tx<'a> {
     }
 }
 
+impl Tx for SqliteTx<'_> {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn wake(&mut self) {
+        self.notify = true;
+    }
+
+    fn append(&mut self, scope: Scope, entry: &NewEntry) -> Result<()> {
+        if let Some(key) = entry.sealed.as_ref().and_then(|s| s.new_key.as_ref()) {
+            self.exec(
+                "INSERT INTO subject_keys (key_id, reseller_id, tenant_id, mode, subject, wrapped) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key_id) DO NOTHING",
+                params![key.key_id, scope.reseller_id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int(), key.subject.0, key.wrapped],
+            )?;
+        }
+        self.appends += 1;
+        self.load_head(scope)?;
+        let head = self.heads.0.get_mut(&scope).ok_or_else(|| damaged("a log's head"))?;
+        let position = head.frontier.size();
+        let log = head.log;
+        let mut tiles = Vec::new();
+        head.frontier
+            .append(entry.leaf_hash, |level, index, hash| {
+                if level > 0 && level % 8 == 0 {
+                    tiles.push((level, index, hash));
+                }
+            })
+            .map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        head.dirty = true;
+        self.exec(
+            "INSERT INTO entries (n, id, kind, at, action, leaf, leaf_hash, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                entry_row(log, position),
+                entry.id.as_bytes(),
+                entry.kind.as_str(),
+                entry.at.as_micros(),
+                entry.action.as_ref().map(|a| *a.as_bytes()),
+                entry.leaf,
+                entry.leaf_hash.0,
+                entry.sealed.as_ref().map(|s| &s.bytes)
+            ],
+        )?;
+        for (level, index, hash) in tiles {
+            self.exec("INSERT INTO tiles (log, level, idx, hash) VALUES (?1, ?2, ?3, ?4)", params![log, level, int(index), hash.0])?;
+        }
+        Ok(())
+    }
+
+    fn config_rev(&mut self) -> Result<ConfigRev> {
+        let rev: Option<i64> = self.sql("SELECT v FROM meta WHERE k = 'config_rev'")?.query_row([], |r| r.get(0)).optional().or_store()?;
+        Ok(ConfigRev(u64::try_from(rev.unwrap_or(0)).unwrap_or(0)))
+    }
+
+    fn raise_rev(&mut self) -> Result<ConfigRev> {
+        let next = ConfigRev(self.config_rev()?.0 + 1);
+        self.exec("INSERT INTO meta (k, v) VALUES ('config_rev', ?1) ON CONFLICT (k) DO UPDATE SET v = excluded.v", [int(next.0)])?;
+        Ok(next)
+    }
+}
+
 /// A log's number and frontier.
 pub(crate) fn find_log(conn: &Connection, scope: Scope) -> Result<Option<(i64, Frontier)>> {
     let row: Option<(i64, Vec<u8>)> = conn
@@ -168,9 +181,4 @@ pub(crate) fn find_log(conn: &Connection, scope: Scope) -> Result<Option<(i64, F
         .optional()
         .or_store()?;
     row.map(|(log, bytes)| Ok((log, Frontier::from_bytes(&bytes).map_err(|e| StoreError::Corrupt(e.to_string()))?))).transpose()
-}
-
-/// A digest column from raw bytes.
-pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest> {
-    bytes.try_into().map(Digest).map_err(|_| damaged("a digest"))
 }

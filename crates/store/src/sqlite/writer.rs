@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use tollgate_core::ports::StoreError;
 
 use crate::error::{Result, from_sqlite};
-use crate::open::Committed;
-use crate::tx::{Heads, Tx};
+use crate::sqlite::open::Committed;
+use crate::sqlite::tx::{Heads, SqliteTx};
 
 /// Most commands in one transaction.
 const GROUP_MAX: usize = 256;
@@ -20,7 +20,7 @@ const GROUP_MAX: usize = 256;
 /// A command in the queue.
 pub(crate) trait Job: Send {
     /// Runs it inside the open transaction. `false`: it failed.
-    fn run(&mut self, tx: &mut Tx<'_>) -> bool;
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> bool;
     /// Answers, after the commit or instead of it.
     fn answer(self: Box<Self>, failure: Option<StoreError>);
 }
@@ -33,10 +33,10 @@ struct Command<F, T> {
 
 impl<F, T> Job for Command<F, T>
 where
-    F: Fn(&mut Tx<'_>) -> Result<T> + Send,
+    F: Fn(&mut SqliteTx<'_>) -> Result<T> + Send,
     T: Send,
 {
-    fn run(&mut self, tx: &mut Tx<'_>) -> bool {
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> bool {
         let out = (self.run)(tx);
         let ok = out.is_ok();
         self.out = Some(out);
@@ -78,7 +78,10 @@ impl Writer {
     }
 
     /// Puts a command into the queue; the receiver answers after its commit.
-    pub(crate) fn send<T: Send + 'static>(&self, run: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> oneshot::Receiver<Result<T>> {
+    pub(crate) fn send<T: Send + 'static>(
+        &self,
+        run: impl Fn(&mut SqliteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T>> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Command { run, out: None, reply });
         match self {
@@ -167,7 +170,7 @@ impl Loop {
     }
 
     fn run_all(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Committed> {
-        let mut tx = Tx::new(&self.conn, &mut self.heads, self.clock.now());
+        let mut tx = SqliteTx::new(&self.conn, &mut self.heads, self.clock.now());
         for job in jobs {
             let before = tx.writes();
             // After some faults, a full disk among them, SQLite rolls back by itself: what came next would be committed row by row.

@@ -9,10 +9,11 @@ use rusqlite::{Connection, OpenFlags};
 use tollgate_core::ports::Clock;
 
 /// The version this binary writes and reads.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 /// `tgat` in ASCII: a SQLite file of another program is not ours.
 const APPLICATION_ID: i32 = 0x7467_6174;
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../migrations/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str)] =
+    &[(1, include_str!("../../migrations/sqlite/0001_init.sql")), (2, include_str!("../../migrations/sqlite/0002_processes.sql"))];
 /// Pages of WAL before a checkpoint: measured against rate and tail latency, see `facts` in ARCHITECTURE.md.
 const AUTOCHECKPOINT: i64 = 4000;
 const STATEMENTS: usize = 256;

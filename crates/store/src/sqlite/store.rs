@@ -1,22 +1,28 @@
-//! The embedded store: one writer that commits in groups, many readers, and the ports on top.
+//! The embedded store: one writer that commits in groups, many readers.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, params_from_iter};
 use tollgate_core::ports::{BoxFuture, Clock, StoreError};
+use tollgate_core::time::Timestamp;
 
-use crate::error::Result;
-use crate::open::{self, Lock, OpenError, Options};
-use crate::tx::Tx;
-use crate::writer::{Loop, Writer};
+use crate::backend::{Backend, Reach, Store};
+use crate::error::{OrStore, Result};
+use crate::needs::Needs;
+use crate::row::Row;
+use crate::sqlite::open::{self, Lock, OpenError, Options};
+use crate::sqlite::tx::SqliteTx;
+use crate::sqlite::writer::{Loop, Writer};
+use crate::tx::{Query, Tx};
+use crate::value::Value;
 
 /// Idle readers kept open.
 const READERS_MAX: usize = 4;
 
-/// The ports over one SQLite file.
-pub struct SqliteStore {
+/// The engine over one SQLite file.
+pub struct Sqlite {
     writer: Option<Writer>,
     thread: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
@@ -25,12 +31,21 @@ pub struct SqliteStore {
     _lock: Lock,
 }
 
+/// The ports over one SQLite file.
+pub type SqliteStore = Store<Sqlite>;
+
 impl SqliteStore {
     /// Opens a store, creating and migrating it as needed, and hands back what a process that died held.
     ///
     /// # Errors
     /// When another process has it, a later version wrote it, it is damaged, or the file system says no.
     pub fn open(options: Options) -> std::result::Result<Self, OpenError> {
+        Sqlite::open(options).map(|engine| Self { engine })
+    }
+}
+
+impl Sqlite {
+    fn open(options: Options) -> std::result::Result<Self, OpenError> {
         let Options { path, clock, inline, on_commit } = options;
         let lock = open::lock(path.as_deref())?;
         let conn = open::writer(path.as_deref())?;
@@ -48,13 +63,11 @@ impl SqliteStore {
         Ok(Self { writer: Some(writer), thread, readers: Mutex::new(Vec::new()), path, clock, _lock: lock })
     }
 
-    /// The store's clock.
-    pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.clock
-    }
-
-    /// A command: one transaction, answered after its commit.
-    pub(crate) fn write<T: Send + 'static>(&self, run: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static) -> BoxFuture<'_, Result<T>> {
+    /// A command of this engine: one transaction, answered after its commit.
+    pub(crate) fn command<T: Send + 'static>(
+        &self,
+        run: impl Fn(&mut SqliteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
         let answer = self.writer.as_ref().map(|w| w.send(run));
         Box::pin(async move {
             let closed = || StoreError::Unavailable("the store is closed".to_owned());
@@ -63,12 +76,12 @@ impl SqliteStore {
     }
 
     /// A query on a reader's connection. Short by construction: point reads and bounded ranges.
-    pub(crate) fn read<'a, T: Send + 'static>(
+    pub(crate) fn look<'a, T: Send + 'static>(
         &'a self,
         query: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'a, Result<T>> {
         if self.path.is_none() {
-            return self.write(move |tx| query(tx.connection()));
+            return self.command(move |tx| query(tx.connection()));
         }
         let out = self.reader().and_then(|conn| {
             let out = query(&conn);
@@ -79,12 +92,12 @@ impl SqliteStore {
     }
 
     /// A query that may walk many rows: on a thread of its own, so that it holds nobody up.
-    pub(crate) fn walk<'a, T: Send + 'static>(
+    pub(crate) fn stroll<'a, T: Send + 'static>(
         &'a self,
         query: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'a, Result<T>> {
         if self.path.is_none() {
-            return self.read(query);
+            return self.look(query);
         }
         Box::pin(async move {
             let conn = self.reader()?;
@@ -111,11 +124,48 @@ impl SqliteStore {
     }
 }
 
+/// Runs a read on a connection.
+pub(crate) fn select(conn: &Connection, text: &str, values: &[Value], each: &mut dyn FnMut(Row<'_>) -> Result<()>) -> Result<()> {
+    let mut sql = conn.prepare_cached(text).or_store()?;
+    let mut rows = sql.query(params_from_iter(values)).or_store()?;
+    while let Some(r) = rows.next().or_store()? {
+        each(Row::Sqlite(r))?;
+    }
+    Ok(())
+}
+
+fn gather<T>(conn: &Connection, query: &Query<T>) -> Result<Vec<T>> {
+    let mut out = Vec::new();
+    select(conn, &query.text, &query.values, &mut |r| {
+        out.push((query.read)(r)?);
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+impl Backend for Sqlite {
+    fn write<T: Send + 'static>(&self, _: Needs, run: impl Fn(&mut dyn Tx) -> Result<T> + Send + 'static) -> BoxFuture<'_, Result<T>> {
+        self.command(move |tx| run(tx))
+    }
+
+    fn all<T: Send + 'static>(&self, query: Query<T>, _: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>> {
+        self.look(move |c| gather(c, &query))
+    }
+
+    fn walk<T: Send + 'static>(&self, query: Query<T>, _: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>> {
+        self.stroll(move |c| gather(c, &query))
+    }
+
+    fn now(&self) -> BoxFuture<'_, Result<Timestamp>> {
+        Box::pin(std::future::ready(Ok(self.clock.now())))
+    }
+}
+
 fn unavailable(path: Option<&std::path::Path>, e: &rusqlite::Error) -> OpenError {
     OpenError::Unavailable { path: path.map(Into::into).unwrap_or_default(), message: e.to_string() }
 }
 
-impl Drop for SqliteStore {
+impl Drop for Sqlite {
     fn drop(&mut self) {
         self.readers.lock().clear();
         // Closing the queue lets the writer finish what is in it and checkpoint.

@@ -1,0 +1,69 @@
+//! What the ports need of an engine. Whatever the engines share stands on this, once.
+
+use tollgate_core::event::Event;
+use tollgate_core::ports::{
+    ActionFilter, ActionRecord, BoxFuture, EntryFilter, EventFilter, ListOut, Page, ReplayRange, ReplayState, StoredEntry,
+};
+use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
+
+use crate::error::Result;
+use crate::needs::Needs;
+use crate::tx::{Query, Tx};
+
+/// Whose rows a read may see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// One tenant's and mode's.
+    Scope(Scope),
+    /// All: what a process does for the installation.
+    Everywhere,
+}
+
+impl From<Scope> for Reach {
+    fn from(s: Scope) -> Self {
+        Self::Scope(s)
+    }
+}
+
+/// An engine.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// A command: one transaction, answered after its commit. It may be run several times before that.
+    fn write<T: Send + 'static>(&self, needs: Needs, run: impl Fn(&mut dyn Tx) -> Result<T> + Send + 'static) -> BoxFuture<'_, Result<T>>;
+
+    /// A short read: a point, or a bounded range.
+    fn all<T: Send + 'static>(&self, query: Query<T>, of: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>>;
+
+    /// A read that may walk many rows.
+    fn walk<T: Send + 'static>(&self, query: Query<T>, of: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>>;
+
+    /// The store's clock.
+    fn now(&self) -> BoxFuture<'_, Result<Timestamp>>;
+
+    /// The first row of a short read.
+    fn one<T: Send + 'static>(&self, query: Query<T>, of: impl Into<Reach>) -> BoxFuture<'_, Result<Option<T>>> {
+        let rows = self.all(query, of);
+        Box::pin(async move { Ok(rows.await?.into_iter().next()) })
+    }
+}
+
+/// The ports over an engine.
+pub struct Store<B> {
+    pub(crate) engine: B,
+}
+
+/// What reads by the order that an engine gives, and sweeps.
+pub(crate) trait Ordered: Backend {
+    /// Events after a position, oldest first, each with its position.
+    fn events_after(&self, scope: Scope, position: u64, limit: u32) -> BoxFuture<'_, Result<Vec<(u64, Event)>>>;
+    /// Records a replay of what is stored by now.
+    fn begin_replay(&self, scope: Scope, range: ReplayRange, at: Timestamp) -> BoxFuture<'_, Result<ReplayState>>;
+    /// Forgets idempotency keys whose time is over.
+    fn forget_keys(&self, limit: u32) -> BoxFuture<'_, Result<u32>>;
+    /// Events, newest first.
+    fn list_events(&self, scope: Scope, filter: EventFilter, page: Page) -> ListOut<'_, Event>;
+    /// Actions, newest first.
+    fn list_actions(&self, scope: Scope, filter: ActionFilter, page: Page) -> ListOut<'_, ActionRecord>;
+    /// Ledger entries, newest first.
+    fn list_entries(&self, scope: Scope, filter: EntryFilter, page: Page) -> ListOut<'_, StoredEntry>;
+}

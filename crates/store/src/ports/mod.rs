@@ -1,0 +1,10 @@
+//! The ports, each a thin line to its command or query, for any engine.
+
+mod effects;
+mod events;
+mod lists;
+mod registry;
+
+use tollgate_core::ports::{BoxFuture, StoreError};
+
+type Out<'a, T> = BoxFuture<'a, Result<T, StoreError>>;

@@ -1,0 +1,3 @@
+//! The engine over Postgres 15 and newer.
+
+pub(crate) mod cell;

@@ -1,0 +1,91 @@
+//! Dispatch rows on SQLite.
+
+use rusqlite::{OptionalExtension, params};
+use tollgate_core::id::{RunId, SessionId};
+use tollgate_core::ports::Step;
+use tollgate_core::time::Timestamp;
+
+use crate::codec::int;
+use crate::error::{OrStore, Result};
+use crate::sqlite::tx::SqliteTx;
+use crate::tx::{Dispatch, Held, StepRow, step_name};
+
+impl Dispatch for SqliteTx<'_> {
+    fn session(&mut self, session: SessionId) -> Result<Option<Timestamp>> {
+        self.sql("SELECT expires_at FROM sessions WHERE id = ?1")?
+            .query_row([session.as_bytes()], |r| r.get(0).map(Timestamp::from_micros))
+            .optional()
+            .or_store()
+    }
+
+    fn held(&mut self, run: RunId, step: Step) -> Result<Option<Held>> {
+        self.sql("SELECT session, fence FROM held WHERE step = ?1")?
+            .query_row([step_name(run, step).0], |r| {
+                Ok(Held { session: SessionId::from_bytes(r.get(0)?), fence: u64::try_from(r.get::<_, i64>(1)?).unwrap_or(0) })
+            })
+            .optional()
+            .or_store()
+    }
+
+    fn hold(&mut self, row: &StepRow, session: SessionId) -> Result<()> {
+        let (step, kind) = row.name();
+        self.exec(
+            "INSERT INTO held (step, run_id, kind, fence, session, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                step,
+                row.run.as_bytes(),
+                kind,
+                int(row.fence),
+                session.as_bytes(),
+                row.scope.reseller_id.as_bytes(),
+                row.scope.tenant_id.as_bytes(),
+                row.scope.mode.as_int()
+            ],
+        )
+        .map(|_| ())
+    }
+
+    fn release(&mut self, run: RunId, step: Step) -> Result<()> {
+        self.exec("DELETE FROM held WHERE step = ?1", [step_name(run, step).0]).map(|_| ())
+    }
+
+    fn put_ready(&mut self, row: &StepRow) -> Result<()> {
+        let (step, kind) = row.name();
+        self.exec(
+            "INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                step,
+                row.run.as_bytes(),
+                kind,
+                int(row.fence),
+                row.scope.reseller_id.as_bytes(),
+                row.scope.tenant_id.as_bytes(),
+                row.scope.mode.as_int()
+            ],
+        )
+        .map(|_| ())
+    }
+
+    fn put_timer(&mut self, row: &StepRow, at: Timestamp) -> Result<()> {
+        self.exec(
+            "INSERT INTO timers (at, step, run_id, fence, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                at.as_micros(),
+                row.name().0,
+                row.run.as_bytes(),
+                int(row.fence),
+                row.scope.reseller_id.as_bytes(),
+                row.scope.tenant_id.as_bytes(),
+                row.scope.mode.as_int()
+            ],
+        )
+        .map(|_| ())
+    }
+
+    fn forget(&mut self, run: RunId, step: Step) -> Result<()> {
+        let (row, _) = step_name(run, step);
+        self.exec("DELETE FROM ready WHERE step = ?1", [row])?;
+        self.exec("DELETE FROM timers WHERE step = ?1", [row])?;
+        Ok(())
+    }
+}

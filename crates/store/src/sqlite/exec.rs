@@ -1,0 +1,125 @@
+//! Sessions, claims, timers on SQLite: judged by the store's clock.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, params};
+use tollgate_core::id::{RunId, SessionId};
+use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, ReasonRecord, StoreError};
+use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
+
+use crate::backend::Backend;
+use crate::command::dispatch::{hold, make_ready, session_stands};
+use crate::error::{OrStore, Result};
+use crate::query;
+use crate::row::Row;
+use crate::sqlite::store::SqliteStore;
+use crate::sqlite::tx::SqliteTx;
+use crate::tx::{Dispatch, StepRow, Tx, step_of};
+
+type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
+
+impl DurableExec for SqliteStore {
+    fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+        self.engine.command(move |tx| keep_session(tx, session, ttl, true))
+    }
+    fn renew(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+        self.engine.command(move |tx| keep_session(tx, session, ttl, false))
+    }
+    fn close_session(&self, session: SessionId) -> Out<'_, u32> {
+        self.engine.command(move |tx| hand_back(tx, Some(session)))
+    }
+    fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
+        self.engine.command(move |tx| claim(tx, session, limit))
+    }
+    fn pending(&self) -> Out<'_, bool> {
+        self.engine.look(|c| c.prepare_cached("SELECT EXISTS (SELECT 1 FROM ready)").or_store()?.query_row([], |r| r.get(0)).or_store())
+    }
+    fn fire_timers(&self, limit: u32) -> Out<'_, (u32, Option<Timestamp>)> {
+        self.engine.command(move |tx| fire_timers(tx, limit))
+    }
+    fn reap(&self) -> Out<'_, u32> {
+        self.engine.command(|tx| hand_back(tx, None))
+    }
+    fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {
+        self.engine.one(query::events::reason_step(scope, run), scope)
+    }
+}
+
+/// Opens or renews a session. A renewal finds it standing, or says that it is lost.
+fn keep_session(tx: &SqliteTx<'_>, session: SessionId, ttl: Duration, open: bool) -> Result<()> {
+    let expires = tx.now().plus(ttl).as_micros();
+    if open {
+        tx.exec(
+            "INSERT INTO sessions (id, expires_at) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at",
+            params![session.as_bytes(), expires],
+        )?;
+        return Ok(());
+    }
+    let n = tx.exec(
+        "UPDATE sessions SET expires_at = ?2 WHERE id = ?1 AND expires_at > ?3",
+        params![session.as_bytes(), expires, tx.now().as_micros()],
+    )?;
+    if n == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
+}
+
+/// Claims the oldest ready steps.
+fn claim(tx: &mut SqliteTx<'_>, session: SessionId, limit: u32) -> Result<Vec<Claimed>> {
+    if !session_stands(tx, session)? {
+        return Err(StoreError::LeaseLost);
+    }
+    let rows = steps(tx, "SELECT * FROM ready ORDER BY n LIMIT ?1", params![limit])?;
+    rows.into_iter()
+        .map(|(n, row)| {
+            tx.exec("DELETE FROM ready WHERE n = ?1", [n])?;
+            hold(tx, &row, session)
+        })
+        .collect()
+}
+
+fn steps(tx: &SqliteTx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(i64, StepRow)>> {
+    let mut sql = tx.sql(sql)?;
+    let mut rows = sql.query(params).or_store()?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next().or_store()? {
+        let r = Row::Sqlite(row);
+        let step = step_of(r.get("kind").unwrap_or(1), r.get("step")?);
+        let row = StepRow { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, fence: r.get("fence")? };
+        out.push((r.get("n").unwrap_or(0), row));
+    }
+    Ok(out)
+}
+
+/// Makes due steps ready; answers how many, and when the next is due.
+fn fire_timers(tx: &mut SqliteTx<'_>, limit: u32) -> Result<(u32, Option<Timestamp>)> {
+    let now = tx.now().as_micros();
+    let due = steps(tx, "SELECT * FROM timers WHERE at <= ?1 ORDER BY at, step LIMIT ?2", params![now, limit])?;
+    for (_, row) in &due {
+        tx.exec("DELETE FROM timers WHERE at <= ?1 AND step = ?2", params![now, row.name().0])?;
+        make_ready(tx, row, None)?;
+    }
+    let next: Option<i64> = tx.sql("SELECT at FROM timers ORDER BY at LIMIT 1")?.query_row([], |r| r.get(0)).optional().or_store()?;
+    Ok((u32::try_from(due.len()).unwrap_or(u32::MAX), next.map(Timestamp::from_micros)))
+}
+
+/// Hands back what lapsed sessions held, and what this one holds when it closes.
+fn hand_back(tx: &mut SqliteTx<'_>, closing: Option<SessionId>) -> Result<u32> {
+    let now = tx.now().as_micros();
+    let rows = match closing {
+        Some(s) => steps(tx, "SELECT 0 AS n, * FROM held WHERE session = ?1 ORDER BY step", [s.as_bytes()])?,
+        None => steps(
+            tx,
+            "SELECT 0 AS n, * FROM held WHERE session NOT IN (SELECT id FROM sessions WHERE expires_at > ?1) ORDER BY step",
+            [now],
+        )?,
+    };
+    for (_, row) in &rows {
+        tx.release(row.run, row.step)?;
+        make_ready(tx, row, None)?;
+    }
+    match closing {
+        Some(s) => tx.exec("DELETE FROM sessions WHERE id = ?1", [s.as_bytes()])?,
+        None => tx.exec("DELETE FROM sessions WHERE expires_at <= ?1", [now])?,
+    };
+    Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
+}

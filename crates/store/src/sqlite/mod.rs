@@ -1,0 +1,18 @@
+//! The embedded engine: one writer that commits in groups, many readers.
+
+mod actions;
+mod dispatch;
+mod events;
+mod exec;
+mod keys;
+mod lanes;
+mod ledger;
+mod lists;
+mod open;
+mod runs;
+mod store;
+mod tx;
+mod writer;
+
+pub use open::{Committed, OpenError, Options};
+pub use store::SqliteStore;

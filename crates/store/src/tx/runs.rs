@@ -1,0 +1,63 @@
+//! Runs.
+
+use tollgate_core::hash::Digest;
+use tollgate_core::id::{EventId, RunId};
+use tollgate_core::run::RunState;
+use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
+
+use crate::error::Result;
+
+/// A run as commands need it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct RunRow {
+    pub(crate) state: RunState,
+    pub(crate) cancelling: bool,
+    /// Its operator is asked in event order.
+    pub(crate) strict: bool,
+    pub(crate) operator: Option<String>,
+    /// How many actions its plan has.
+    pub(crate) actions: u32,
+}
+
+/// A run about to be stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct NewRunRow {
+    pub(crate) id: RunId,
+    pub(crate) scope: Scope,
+    pub(crate) event: Option<EventId>,
+    pub(crate) operator: Option<String>,
+    pub(crate) offering: u64,
+    pub(crate) principal: String,
+    pub(crate) bundle: Digest,
+    pub(crate) strict: bool,
+    pub(crate) state: RunState,
+    pub(crate) actions: u32,
+    pub(crate) planned_at: Option<Timestamp>,
+    pub(crate) at: Timestamp,
+}
+
+/// A change of a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum RunChange {
+    /// It stands otherwise.
+    State(RunState),
+    /// It has its plan, or will never have one.
+    Planned { state: RunState, reason: Option<String>, actions: u32 },
+    /// Someone cancels it.
+    Cancelling,
+    /// It is cancelled before its operator was asked.
+    Unasked,
+    /// An action was appended to it.
+    OneMore,
+}
+
+/// Runs.
+pub(crate) trait Runs {
+    /// A run of this tenant and mode.
+    fn run(&mut self, scope: Scope, id: RunId) -> Result<Option<RunRow>>;
+    /// Stores a run; `false` when the same offering was made before.
+    fn insert_run(&mut self, run: &NewRunRow) -> Result<bool>;
+    /// Changes a run.
+    fn change_run(&mut self, scope: Scope, id: RunId, change: &RunChange, at: Timestamp) -> Result<()>;
+}
