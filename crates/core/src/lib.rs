@@ -9,6 +9,7 @@ pub mod canon;
 pub mod entries;
 pub mod event;
 pub mod gate;
+pub mod graph;
 pub mod hash;
 pub mod id;
 pub mod ledger;
