@@ -72,6 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["connectors", "core", "lossy", "operators", "policy", "server", "spec", "store", "vault", "worker"]),
     ("testkit", &["core"]),
     ("lossy", &[]),
+    ("private-postgres", &[]),
     ("sim", &["core", "store", "testkit", "worker"]),
 ];
 
