@@ -11,10 +11,13 @@ demo:
 	@$(NEEDS)
 	$(CARGO) run --locked -p tollgate -- demo
 
-## test: every test of the workspace, the named answers and 2,000 seeds of the simulator included
+## test: every test of the workspace, the named answers and 2,000 seeds of the simulator included, beside a private Postgres server
+PRIVATE_POSTGRES = "$${CARGO_TARGET_DIR:-target}/debug/private-postgres"
 test:
 	@$(NEEDS)
-	$(CARGO) test --workspace --locked
+	@scripts/postgres
+	$(CARGO) build -q --locked -p tollgate-private-postgres
+	$(PRIVATE_POSTGRES) run --fast-unsafe -- $(CARGO) test --workspace --locked
 
 ## crash: kill -9 at 100 random moments over 5,000 actions, then the same through a file layer that loses what was not synced
 crash:
