@@ -11,6 +11,17 @@ use crate::error::Result;
 use crate::needs::Needs;
 use crate::tx::{Query, Tx};
 
+/// What a group of commits brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Committed {
+    /// Steps became ready, or timers earlier.
+    pub steps: bool,
+    /// The ledger grew.
+    pub entries: bool,
+    /// The event log grew.
+    pub events: bool,
+}
+
 /// Whose rows a read may see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reach {
@@ -60,6 +71,12 @@ pub(crate) trait Ordered: Backend {
     fn begin_replay(&self, scope: Scope, range: ReplayRange, at: Timestamp) -> BoxFuture<'_, Result<ReplayState>>;
     /// Forgets idempotency keys whose time is over.
     fn forget_keys(&self, limit: u32) -> BoxFuture<'_, Result<u32>>;
+    /// Gives positions to every event that is stored by now; answers how many. Nothing to do for an engine that does it at commit.
+    fn publish(&self) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(std::future::ready(Ok(0)))
+    }
+    /// An action was read: what never changes of it may be remembered.
+    fn learned(&self, _: &ActionRecord) {}
     /// Events, newest first.
     fn list_events(&self, scope: Scope, filter: EventFilter, page: Page) -> ListOut<'_, Event>;
     /// Actions, newest first.

@@ -7,6 +7,7 @@ mod backend;
 mod codec;
 mod command;
 mod error;
+mod job;
 mod needs;
 mod ports;
 mod postgres;
@@ -16,5 +17,6 @@ mod sqlite;
 mod tx;
 mod value;
 
-pub use backend::Store;
-pub use sqlite::{Committed, OpenError, Options, SqliteStore};
+pub use backend::{Committed, Store};
+pub use postgres::{Login, PgOptions, PgStore, Role, SetupError, migrate};
+pub use sqlite::{OpenError, Options, SqliteStore};

@@ -17,6 +17,10 @@ pub(crate) enum Lock {
     Key(Digest),
     /// An idempotency key, by its digest.
     Request(Digest),
+    /// An approval request.
+    Approval(ApprovalId),
+    /// A replay.
+    Replay(ReplayId),
 }
 
 /// What several commands of one group must not touch, since plain statements do not see each other inside it.
@@ -54,6 +58,8 @@ pub(crate) struct Needs {
     pub(crate) actions: Vec<ActionId>,
     /// Runs whose actions are looked at.
     pub(crate) views: Vec<RunId>,
+    /// Idempotency keys: their digest, route and text.
+    pub(crate) requests: Vec<(Digest, String, String)>,
 }
 
 impl Needs {
@@ -106,13 +112,22 @@ impl Needs {
 
     /// An idempotency key.
     pub(crate) fn request(mut self, scope: Scope, dedupe: Option<&Dedupe>) -> Self {
-        self.locks.extend(dedupe.map(|d| Lock::Request(request(scope, d))));
+        if let Some(d) = dedupe {
+            let name = request(scope, d);
+            self.locks.push(Lock::Request(name));
+            self.requests.push((name, d.route.clone(), d.key.clone()));
+        }
         self
     }
 
-    /// Nobody else in its group may touch this.
+    /// Nobody else may touch this at the time.
     pub(crate) fn alone(mut self, with: Alone) -> Self {
         self.alone.push(with);
+        self.locks.extend(match with {
+            Alone::Approval(id) => Some(Lock::Approval(id)),
+            Alone::Replay(id) => Some(Lock::Replay(id)),
+            Alone::Config => None,
+        });
         self
     }
 

@@ -112,6 +112,10 @@ pub trait EventLog: Send + Sync {
     /// Events after a position, oldest first, each with its position.
     fn events_after(&self, scope: Scope, position: u64, limit: u32) -> BoxFuture<'_, Result<Vec<(u64, Event)>, StoreError>>;
 
+    /// Gives positions to every event that is stored by now, for stores that do not at commit; answers how many. One process at a time
+    /// does it, whoever asks.
+    fn publish(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
+
     /// Records a replay and gives it an offering number.
     fn begin_replay(&self, scope: Scope, range: ReplayRange, at: Timestamp) -> BoxFuture<'_, Result<ReplayState, StoreError>>;
 

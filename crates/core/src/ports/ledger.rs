@@ -10,8 +10,8 @@ use super::{BoxFuture, StoreError, SubjectKeyRow};
 /// An entry at its position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoredEntry {
-    /// Its place in the log, from 0.
-    pub position: u64,
+    /// Its place in the log, from 0. None as long as it waits for one: it is not tamper-evident yet.
+    pub position: Option<u64>,
     /// Its id.
     pub id: EntryId,
     /// The canonical leaf.
@@ -40,6 +40,9 @@ pub trait LedgerLog: Send + Sync {
     fn subject_key(&self, scope: Scope, key_id: [u8; 16]) -> BoxFuture<'_, Result<Option<SubjectKeyRow>, StoreError>>;
     /// The newest signed checkpoint, as JSON.
     fn checkpoint(&self, scope: Scope) -> BoxFuture<'_, Result<Option<String>, StoreError>>;
+    /// Gives places to every entry that waits for one, for stores that do not at commit; answers how many. One process at a time does it,
+    /// whoever asks.
+    fn sequence(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// Stores a signed checkpoint of a size.
     fn put_checkpoint(&self, scope: Scope, size: u64, signed: String) -> BoxFuture<'_, Result<(), StoreError>>;
 }

@@ -51,10 +51,10 @@ fn pass_on(tx: &mut dyn Tx, scope: Scope, lane: &Digest) -> Result<()> {
 /// Makes an action ready that waits in this state; leaves it alone in any other.
 pub(crate) fn wake_action(tx: &mut dyn Tx, scope: Scope, run: RunId, action: ActionId, waits: ActionState) -> Result<()> {
     let Some(to) = waits.on(Trigger::Woken) else { return Ok(()) };
-    let a = tx.head(scope, action)?.ok_or(StoreError::NotFound)?;
+    let fence = tx.parked_fence(scope, action)?.ok_or(StoreError::NotFound)?;
     // Kept on its row while it waits, so that fences never repeat.
     if tx.move_action(scope, action, waits, to)? {
-        make_ready(tx, &StepRow { scope, run, step: Step::Action(action), fence: a.fence }, None)?;
+        make_ready(tx, &StepRow { scope, run, step: Step::Action(action), fence }, None)?;
     }
     Ok(())
 }

@@ -102,7 +102,11 @@ impl<B: Ordered> Effects for Store<B> {
         self.engine.write(Needs::of(scope).action(action), move |tx| approval::lift(tx, scope, action, &entry))
     }
     fn action(&self, scope: Scope, id: ActionId) -> Out<'_, Option<ActionRecord>> {
-        self.engine.one(query::actions::one(scope, id), scope)
+        Box::pin(async move {
+            let found = self.engine.one(query::actions::one(scope, id), scope).await?;
+            found.iter().for_each(|a| self.engine.learned(a));
+            Ok(found)
+        })
     }
     fn approval(&self, scope: Scope, id: ApprovalId) -> Out<'_, Option<ApprovalRecord>> {
         Box::pin(async move {

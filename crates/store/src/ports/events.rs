@@ -47,6 +47,9 @@ impl<B: Ordered> EventLog for Store<B> {
     fn events_after(&self, scope: Scope, position: u64, limit: u32) -> Out<'_, Vec<(u64, Event)>> {
         self.engine.events_after(scope, position, limit)
     }
+    fn publish(&self) -> Out<'_, u64> {
+        self.engine.publish()
+    }
     fn begin_replay(&self, scope: Scope, range: ReplayRange, at: Timestamp) -> Out<'_, ReplayState> {
         self.engine.begin_replay(scope, range, at)
     }

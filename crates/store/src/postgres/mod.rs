@@ -1,3 +1,22 @@
-//! The engine over Postgres 15 and newer.
+//! The engine over Postgres 15 and newer: group commits over rows that are fetched and written together.
 
 pub(crate) mod cell;
+mod connection;
+mod exec;
+mod fetch;
+mod flush;
+mod group;
+mod ledger;
+mod lists;
+mod migrate;
+mod options;
+mod pool;
+mod publish;
+mod statics;
+mod store;
+mod table;
+mod tx;
+
+pub use migrate::migrate;
+pub use options::{Login, PgOptions, Role, SetupError};
+pub use store::PgStore;

@@ -39,8 +39,8 @@ pub(crate) fn one(scope: Scope, id: ApprovalId) -> Query<ApprovalRecord> {
 /// Requests, newest first.
 pub(crate) fn list(s: Scope, f: &ApprovalFilter, page: Page) -> Query<ApprovalRecord> {
     Query {
-        text: "SELECT * FROM approvals WHERE id < $1 AND tenant_id = $2 AND mode = $3 AND ($4 IS NULL OR status = $4)
-         AND ($5 IS NULL OR EXISTS (SELECT 1 FROM approval_queues q WHERE q.approval = approvals.id AND q.queue = $5)) ORDER BY id DESC LIMIT $6"
+        text: "SELECT * FROM approvals WHERE id < $1 AND tenant_id = $2 AND mode = $3 AND (status = $4 OR $4 IS NULL)
+         AND (EXISTS (SELECT 1 FROM approval_queues q WHERE q.approval = approvals.id AND q.queue = $5) OR $5 IS NULL) ORDER BY id DESC LIMIT $6"
             .into(),
         values: values![before_id(page), s.tenant_id.as_bytes(), s.mode.as_int(), f.status.clone(), f.queue.clone(), page.limit],
         read,

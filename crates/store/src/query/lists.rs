@@ -40,8 +40,8 @@ fn read_run(r: Row<'_>) -> Result<RunRecord> {
 pub(crate) fn runs(s: Scope, f: &RunFilter, page: Page) -> Query<RunRecord> {
     let (event, state) = (f.event.map(|e| *e.as_bytes()), f.state.map(RunState::as_int));
     Query {
-        text: "SELECT * FROM runs WHERE id < $1 AND tenant_id = $2 AND mode = $3 AND ($4 IS NULL OR operator = $4)
-         AND ($5 IS NULL OR state = $5) AND ($6 IS NULL OR event_id = $6) ORDER BY id DESC LIMIT $7"
+        text: "SELECT * FROM runs WHERE id < $1 AND tenant_id = $2 AND mode = $3 AND (operator = $4 OR $4 IS NULL)
+         AND (state = $5 OR $5 IS NULL) AND (event_id = $6 OR $6 IS NULL) ORDER BY id DESC LIMIT $7"
             .into(),
         values: values![before_id(page), s.tenant_id.as_bytes(), s.mode.as_int(), f.operator.clone(), state, event, page.limit],
         read: read_run,

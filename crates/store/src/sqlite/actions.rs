@@ -79,6 +79,12 @@ impl Actions for SqliteTx<'_> {
         fetch_one(self, &one(scope, id))
     }
 
+    fn parked_fence(&mut self, scope: Scope, id: ActionId) -> Result<Option<u64>> {
+        let mut sql = self.sql("SELECT fence FROM actions WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3")?;
+        let values = params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()];
+        sql.query_row(values, |r| Ok(Row::Sqlite(r).at(0))).optional().or_store()?.transpose()
+    }
+
     fn views(&mut self, _: Scope, run: RunId) -> Result<Vec<View>> {
         let mut sql = self.sql(
             "SELECT id, state, disposition, resolved, proposal, compensates IS NOT NULL FROM actions WHERE run_id = ?1 ORDER BY seq",

@@ -37,6 +37,7 @@ impl Events for SqliteTx<'_> {
     }
 
     fn insert_event(&mut self, e: &Event) -> Result<()> {
+        self.grew();
         self.exec(
             "INSERT INTO events (id, reseller_id, tenant_id, mode, source, event_type, subject, time, received_at, correlation_id, agent_id,
                session_id, traceparent, payload)

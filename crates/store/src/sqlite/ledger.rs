@@ -40,6 +40,9 @@ impl LedgerLog for SqliteStore {
     fn checkpoint(&self, scope: Scope) -> Out<'_, Option<String>> {
         self.engine.look(move |c| checkpoint(c, scope))
     }
+    fn sequence(&self) -> Out<'_, u64> {
+        Box::pin(std::future::ready(Ok(0)))
+    }
     fn put_checkpoint(&self, scope: Scope, size: u64, signed: String) -> Out<'_, ()> {
         self.engine.command(move |tx| {
             let Some((log, _)) = find_log(tx.connection(), scope)? else { return Err(StoreError::NotFound) };
@@ -55,7 +58,7 @@ impl LedgerLog for SqliteStore {
 /// Reads a row of `entries`.
 pub(crate) fn read_entry(r: Row<'_>) -> Result<StoredEntry> {
     Ok(StoredEntry {
-        position: entry_position(r.get("n")?),
+        position: Some(entry_position(r.get("n")?)),
         id: EntryId::from_bytes(r.get("id")?),
         leaf: r.get("leaf")?,
         leaf_hash: r.get("leaf_hash")?,

@@ -54,8 +54,8 @@ fn end_of_events(tx: &SqliteTx<'_>) -> Result<u64> {
 
 /// Events.
 fn events(conn: &Connection, s: Scope, f: &EventFilter, page: Page) -> Result<Vec<Listed<Event>>> {
-    let sql = "SELECT * FROM events WHERE pos < $1 AND tenant_id = $2 AND mode = $3 AND ($4 IS NULL OR event_type = $4)
-         AND ($5 IS NULL OR source = $5) AND ($6 IS NULL OR subject = $6) ORDER BY pos DESC LIMIT $7";
+    let sql = "SELECT * FROM events WHERE pos < $1 AND tenant_id = $2 AND mode = $3 AND (event_type = $4 OR $4 IS NULL)
+         AND (source = $5 OR $5 IS NULL) AND (subject = $6 OR $6 IS NULL) ORDER BY pos DESC LIMIT $7";
     let (kind, source, subject) = (f.event_type.clone(), f.source.clone(), f.subject.clone());
     let values = values![before_number(page), s.tenant_id.as_bytes(), s.mode.as_int(), kind, source, subject, page.limit];
     collect(conn, sql, &values, |r| Ok((r.get("pos")?, read_event(r)?)))
@@ -65,8 +65,8 @@ fn events(conn: &Connection, s: Scope, f: &EventFilter, page: Page) -> Result<Ve
 fn actions(conn: &Connection, s: Scope, f: &ActionFilter, page: Page) -> Result<Vec<Listed<ActionRecord>>> {
     let Ok(state) = action_state(f.state.as_deref()) else { return Ok(Vec::new()) };
     let sql = format!(
-        "{ACTION} WHERE a.n < $1 AND a.tenant_id = $2 AND a.mode = $3 AND ($4 IS NULL OR a.run_id = $4) AND ($5 IS NULL OR a.state = $5)
-         AND ($6 IS NULL OR a.disposition = $6) AND ($7 IS NULL OR a.tool = $7) ORDER BY a.n DESC LIMIT $8"
+        "{ACTION} WHERE a.n < $1 AND a.tenant_id = $2 AND a.mode = $3 AND (a.run_id = $4 OR $4 IS NULL) AND (a.state = $5 OR $5 IS NULL)
+         AND (a.disposition = $6 OR $6 IS NULL) AND (a.tool = $7 OR $7 IS NULL) ORDER BY a.n DESC LIMIT $8"
     );
     let (run, disposition) = (f.run.map(|r| *r.as_bytes()), f.disposition.map(tollgate_core::ledger::Disposition::as_str));
     let values = values![before_number(page), s.tenant_id.as_bytes(), s.mode.as_int(), run, state, disposition, f.tool.clone(), page.limit];
@@ -78,11 +78,11 @@ fn entries(conn: &Connection, s: Scope, f: &EntryFilter, page: Page) -> Result<V
     let Some((log, _)) = find_log(conn, s)? else { return Ok(Vec::new()) };
     let position = page.before.and_then(|b| u64::try_from(b).ok());
     let end = position.map_or(entry_row(log + 1, 0), |p| entry_row(log, p));
-    let sql = "SELECT * FROM entries WHERE n >= $1 AND n < $2 AND ($3 IS NULL OR kind = $3) AND ($4 IS NULL OR action = $4) ORDER BY n DESC LIMIT $5";
+    let sql = "SELECT * FROM entries WHERE n >= $1 AND n < $2 AND (kind = $3 OR $3 IS NULL) AND (action = $4 OR $4 IS NULL) ORDER BY n DESC LIMIT $5";
     let (kind, action) = (f.kind.map(tollgate_core::ledger::Kind::as_str), f.action.map(|a| *a.as_bytes()));
     collect(conn, sql, &values![entry_row(log, 0), end, kind, action, page.limit], |r| {
         let entry = read_entry(r)?;
-        Ok((entry.position, entry))
+        Ok((entry.position.unwrap_or(0), entry))
     })
 }
 

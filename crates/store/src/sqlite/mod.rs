@@ -14,5 +14,5 @@ mod store;
 mod tx;
 mod writer;
 
-pub use open::{Committed, OpenError, Options};
+pub use open::{OpenError, Options};
 pub use store::SqliteStore;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 use tollgate_core::ports::Clock;
 
+use crate::backend::Committed;
+
 /// The version this binary writes and reads.
 pub(crate) const VERSION: i64 = 2;
 /// `tgat` in ASCII: a SQLite file of another program is not ours.
@@ -28,15 +30,6 @@ pub struct Options {
     pub inline: bool,
     /// Called after a commit that others may wait for. Must not block.
     pub on_commit: Box<dyn Fn(Committed) + Send>,
-}
-
-/// What a group of commits brought.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Committed {
-    /// Steps became ready, or timers earlier.
-    pub steps: bool,
-    /// The ledger grew.
-    pub entries: bool,
 }
 
 /// Why a store does not open.

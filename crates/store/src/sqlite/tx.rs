@@ -10,7 +10,7 @@ use tollgate_core::time::Timestamp;
 
 use crate::codec::int;
 use crate::error::{OrStore, Result, damaged};
-use crate::sqlite::open::Committed;
+use crate::backend::Committed;
 use crate::tx::Tx;
 
 /// Bits of a row id that are the position in its log.
@@ -45,12 +45,13 @@ pub(crate) struct SqliteTx<'a> {
     heads: &'a mut Heads,
     now: Timestamp,
     notify: bool,
+    events: bool,
     appends: u64,
 }
 
 impl<'a> SqliteTx<'a> {
     pub(crate) fn new(conn: &'a Connection, heads: &'a mut Heads, now: Timestamp) -> Self {
-        Self { conn, heads, now, notify: false, appends: 0 }
+        Self { conn, heads, now, notify: false, events: false, appends: 0 }
     }
 
     /// The connection, for queries that readers use too.
@@ -71,6 +72,11 @@ impl<'a> SqliteTx<'a> {
     /// Runs a statement; answers how many rows it changed.
     pub(crate) fn exec(&self, text: &str, params: impl rusqlite::Params) -> Result<usize> {
         self.sql(text)?.execute(params).or_store()
+    }
+
+    /// The event log grew.
+    pub(crate) const fn grew(&mut self) {
+        self.events = true;
     }
 
     /// Rows written so far on this connection, and entries begun: a head in memory moves before its row is there.
@@ -100,7 +106,7 @@ impl<'a> SqliteTx<'a> {
 
     /// Writes the heads that moved; answers what others may wait for.
     pub(crate) fn finish(self) -> Result<Committed> {
-        let mut news = Committed { steps: self.notify, entries: false };
+        let mut news = Committed { steps: self.notify, entries: false, events: self.events };
         for head in self.heads.0.values_mut().filter(|h| h.dirty) {
             let mut update = self.conn.prepare_cached("UPDATE logs SET frontier = ?2 WHERE log = ?1").or_store()?;
             update.execute(params![head.log, head.frontier.to_bytes()]).or_store()?;

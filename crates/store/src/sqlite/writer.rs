@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use tollgate_core::ports::StoreError;
 
 use crate::error::{Result, from_sqlite};
-use crate::sqlite::open::Committed;
+use crate::backend::Committed;
+use crate::job::Pending;
 use crate::sqlite::tx::{Heads, SqliteTx};
 
 /// Most commands in one transaction.
@@ -27,8 +28,7 @@ pub(crate) trait Job: Send {
 
 struct Command<F, T> {
     run: F,
-    out: Option<Result<T>>,
-    reply: oneshot::Sender<Result<T>>,
+    pending: Pending<T>,
 }
 
 impl<F, T> Job for Command<F, T>
@@ -38,21 +38,11 @@ where
 {
     fn run(&mut self, tx: &mut SqliteTx<'_>) -> bool {
         let out = (self.run)(tx);
-        let ok = out.is_ok();
-        self.out = Some(out);
-        ok
+        self.pending.ran(out)
     }
 
     fn answer(self: Box<Self>, failure: Option<StoreError>) {
-        let out = match (failure, self.out) {
-            // A refusal stands whatever became of the others' writes.
-            (_, Some(Err(e))) => Err(e),
-            (Some(e), _) => Err(e),
-            (None, Some(Ok(v))) => Ok(v),
-            (None, None) => Err(StoreError::Unavailable("the command did not run".to_owned())),
-        };
-        // A caller that went away does not undo what is committed.
-        let _ = self.reply.send(out);
+        self.pending.answer(failure);
     }
 }
 
@@ -82,8 +72,8 @@ impl Writer {
         &self,
         run: impl Fn(&mut SqliteTx<'_>) -> Result<T> + Send + 'static,
     ) -> oneshot::Receiver<Result<T>> {
-        let (reply, answer) = oneshot::channel();
-        let job = Box::new(Command { run, out: None, reply });
+        let (pending, answer) = Pending::new();
+        let job = Box::new(Command { run, pending });
         match self {
             Self::Thread(queue) => {
                 if let Err(mpsc::SendError(job)) = queue.send(job) {

@@ -94,6 +94,8 @@ pub(crate) trait Actions {
     fn head(&mut self, scope: Scope, id: ActionId) -> Result<Option<ActionHead>>;
     /// The same with everything that a receipt shows.
     fn record(&mut self, scope: Scope, id: ActionId) -> Result<Option<ActionRecord>>;
+    /// The last fence given out for an action that waits; none when there is no such action.
+    fn parked_fence(&mut self, scope: Scope, id: ActionId) -> Result<Option<u64>>;
     /// The actions of a run, in the order of its plan.
     fn views(&mut self, scope: Scope, run: RunId) -> Result<Vec<View>>;
     /// Stores an action that nothing has happened to yet.

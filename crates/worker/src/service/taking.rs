@@ -53,6 +53,9 @@ impl EventLog for Taking {
     fn events_after(&self, scope: Scope, position: u64, limit: u32) -> Out<'_, Vec<(u64, Event)>> {
         self.log.events_after(scope, position, limit)
     }
+    fn publish(&self) -> Out<'_, u64> {
+        self.log.publish()
+    }
     fn begin_replay(&self, scope: Scope, range: ReplayRange, at: Timestamp) -> Out<'_, ReplayState> {
         self.log.begin_replay(scope, range, at)
     }

@@ -1,0 +1,174 @@
+-- Roles, grants, row security and the functions of the dispatch role. Run after every migration; says all of it anew each time.
+--
+-- tollgate_serve and tollgate_worker own nothing and may bypass nothing: logins are members of one of them. tollgate_dispatch logs in
+-- nowhere: it owns the functions that move dispatch rows across tenants, and sees nothing but dispatch tables.
+
+DO $$
+DECLARE
+  r text;
+BEGIN
+  FOREACH r IN ARRAY ARRAY['tollgate_serve', 'tollgate_worker', 'tollgate_dispatch'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
+      BEGIN
+        EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS', r);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        NULL; -- another database of this cluster made it just now
+      END;
+    END IF;
+  END LOOP;
+END $$;
+
+REVOKE ALL ON SCHEMA tollgate FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA tollgate FROM PUBLIC, tollgate_serve, tollgate_worker, tollgate_dispatch;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tollgate FROM PUBLIC, tollgate_serve, tollgate_worker, tollgate_dispatch;
+GRANT USAGE ON SCHEMA tollgate TO tollgate_serve, tollgate_worker, tollgate_dispatch;
+
+-- The control plane owns all truth; what must never change has neither UPDATE nor DELETE.
+GRANT SELECT ON ALL TABLES IN SCHEMA tollgate TO tollgate_serve;
+GRANT INSERT ON ALL TABLES IN SCHEMA tollgate TO tollgate_serve;
+GRANT UPDATE ON meta, idempotency, runs, actions, effect_keys, lanes, sessions, approvals, approval_queues, denials, replays, logs, statuses,
+  api_keys, secrets, held, timers, ready TO tollgate_serve;
+GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, sessions, denials, unsequenced, unpublished, secrets TO tollgate_serve;
+
+-- A worker changes execution state and appends to the ledger, and no more.
+GRANT SELECT ON meta, scopes, events, runs, actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals,
+  approval_queues, denials, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs TO tollgate_worker;
+GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals, approval_queues, denials, entries,
+  unsequenced, subject_keys TO tollgate_worker;
+GRANT UPDATE ON runs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
+GRANT DELETE ON key_waiters, lanes, ready, held, timers, blocked, sessions TO tollgate_worker;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions TO tollgate_dispatch;
+
+-- Row security: a row is visible when its tenant is in the transaction's set for the row's mode. The sets are read once per statement
+-- (an init plan); none set means no rows. Forced, so that it binds the tables' owner too.
+DO $$
+DECLARE
+  t record;
+  rule CONSTANT text := '(mode = 0 AND tenant_id = ANY ((SELECT NULLIF(current_setting(''tollgate.live'', true), '''')::uuid[])::uuid[]))'
+    || ' OR (mode = 1 AND tenant_id = ANY ((SELECT NULLIF(current_setting(''tollgate.test'', true), '''')::uuid[])::uuid[]))';
+  either CONSTANT text := 'tenant_id = ANY ((SELECT NULLIF(current_setting(''tollgate.live'', true), '''')::uuid[])::uuid[])'
+    || ' OR tenant_id = ANY ((SELECT NULLIF(current_setting(''tollgate.test'', true), '''')::uuid[])::uuid[])';
+BEGIN
+  FOR t IN
+    SELECT c.relname AS name, EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'mode' AND NOT a.attisdropped) AS moded
+    FROM pg_class c
+    WHERE c.relnamespace = 'tollgate'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'scopes'
+      AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped)
+  LOOP
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t.name);
+    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t.name);
+    EXECUTE format('DROP POLICY IF EXISTS tenants ON %I', t.name);
+    EXECUTE format('CREATE POLICY tenants ON %I USING (%s) WITH CHECK (%s)', t.name,
+      CASE WHEN t.moded THEN rule ELSE either END, CASE WHEN t.moded THEN rule ELSE either END);
+  END LOOP;
+  FOREACH t.name IN ARRAY ARRAY['ready', 'held', 'timers'] LOOP
+    EXECUTE format('DROP POLICY IF EXISTS dispatch ON %I', t.name);
+    EXECUTE format('CREATE POLICY dispatch ON %I TO tollgate_dispatch USING (true) WITH CHECK (true)', t.name);
+  END LOOP;
+END $$;
+
+-- Claims for a session, fair between tenants: a random start spreads the workers, every tenant in turn gives an equal share, and what is
+-- short is filled from whoever has more.
+CREATE OR REPLACE FUNCTION claim(p_session uuid, p_limit int, p_now bigint, p_from uuid)
+RETURNS TABLE (step uuid, run_id uuid, kind smallint, fence bigint, reseller_id uuid, tenant_id uuid, mode smallint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+DECLARE
+  found_tenants uuid[];
+  wanted int := p_limit;
+  got int;
+  share int;
+BEGIN
+  IF NOT EXISTS (SELECT FROM sessions s WHERE s.id = p_session AND s.expires_at > p_now) THEN
+    RAISE EXCEPTION 'the session''s lease lapsed' USING ERRCODE = 'TG001';
+  END IF;
+  WITH RECURSIVE t(id, n) AS (
+    (SELECT r.tenant_id, 1 FROM ready r WHERE r.tenant_id > p_from ORDER BY r.tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT r.tenant_id FROM ready r WHERE r.tenant_id > t.id ORDER BY r.tenant_id LIMIT 1), t.n + 1
+    FROM t WHERE t.id IS NOT NULL AND t.n < p_limit
+  ) SELECT array_agg(t.id) INTO found_tenants FROM t WHERE t.id IS NOT NULL;
+  IF COALESCE(cardinality(found_tenants), 0) < p_limit THEN
+    WITH RECURSIVE t(id, n) AS (
+      (SELECT r.tenant_id, 1 FROM ready r ORDER BY r.tenant_id LIMIT 1)
+      UNION ALL
+      SELECT (SELECT r.tenant_id FROM ready r WHERE r.tenant_id > t.id ORDER BY r.tenant_id LIMIT 1), t.n + 1
+      FROM t WHERE t.id IS NOT NULL AND t.n < p_limit
+    ) SELECT found_tenants || array_agg(t.id) INTO found_tenants FROM t WHERE t.id IS NOT NULL AND t.id <= p_from;
+  END IF;
+  WHILE wanted > 0 AND COALESCE(cardinality(found_tenants), 0) > 0 LOOP
+    share := GREATEST(1, wanted / cardinality(found_tenants));
+    RETURN QUERY
+      WITH s AS MATERIALIZED (
+        SELECT r.tenant_id, r.n FROM unnest(found_tenants) WITH ORDINALITY AS f(id, ord) CROSS JOIN LATERAL (
+          SELECT q.tenant_id, q.n FROM ready q WHERE q.tenant_id = f.id ORDER BY q.n LIMIT share FOR UPDATE SKIP LOCKED
+        ) r WHERE f.ord <= wanted LIMIT wanted
+      ), d AS (
+        DELETE FROM ready q USING s WHERE q.tenant_id = s.tenant_id AND q.n = s.n RETURNING q.*
+      )
+      INSERT INTO held AS h (step, run_id, kind, fence, session, reseller_id, tenant_id, mode)
+        SELECT d.step, d.run_id, d.kind, d.fence + 1, p_session, d.reseller_id, d.tenant_id, d.mode FROM d
+        RETURNING h.step, h.run_id, h.kind, h.fence, h.reseller_id, h.tenant_id, h.mode;
+    GET DIAGNOSTICS got = ROW_COUNT;
+    wanted := wanted - got;
+    EXIT WHEN got = 0;
+  END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION pending() RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = tollgate, pg_temp STABLE AS $$ SELECT EXISTS (SELECT FROM ready) $$;
+
+-- Makes due timers ready; answers how many, and when the next is due.
+CREATE OR REPLACE FUNCTION fire_timers(p_limit int, p_now bigint, OUT fired bigint, OUT next bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+  WITH due AS MATERIALIZED (SELECT t.at, t.step FROM timers t WHERE t.at <= p_now ORDER BY t.at, t.step LIMIT p_limit FOR UPDATE SKIP LOCKED),
+  gone AS (DELETE FROM timers t USING due WHERE t.at = due.at AND t.step = due.step RETURNING t.*),
+  put AS (
+    INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode)
+    SELECT g.step, g.run_id, 1, g.fence, g.reseller_id, g.tenant_id, g.mode FROM gone g RETURNING 1
+  ) SELECT count(*) INTO fired FROM put;
+  SELECT min(t.at) INTO next FROM timers t;
+END $$;
+
+-- Hands back what a closing session held; without one, what lapsed sessions held. A step that a commit is just ending is left to it.
+CREATE OR REPLACE FUNCTION hand_back(p_session uuid, p_now bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  n bigint;
+BEGIN
+  WITH mine AS MATERIALIZED (
+    SELECT h.step FROM held h
+    WHERE CASE WHEN p_session IS NOT NULL THEN h.session = p_session
+      ELSE NOT EXISTS (SELECT FROM sessions s WHERE s.id = h.session AND s.expires_at > p_now) END
+    ORDER BY h.step FOR UPDATE SKIP LOCKED
+  ), gone AS (DELETE FROM held h USING mine WHERE h.step = mine.step RETURNING h.*),
+  put AS (
+    INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode)
+    SELECT g.step, g.run_id, g.kind, g.fence, g.reseller_id, g.tenant_id, g.mode FROM gone g ORDER BY g.step RETURNING 1
+  ) SELECT count(*) INTO n FROM put;
+  IF p_session IS NOT NULL THEN
+    DELETE FROM sessions s WHERE s.id = p_session AND NOT EXISTS (SELECT FROM held h WHERE h.session = s.id);
+    UPDATE sessions s SET expires_at = 0 WHERE s.id = p_session;
+  ELSE
+    DELETE FROM sessions s WHERE s.expires_at <= p_now AND NOT EXISTS (SELECT FROM held h WHERE h.session = s.id);
+  END IF;
+  RETURN n;
+END $$;
+
+DO $$
+DECLARE
+  f regprocedure;
+BEGIN
+  GRANT CREATE ON SCHEMA tollgate TO tollgate_dispatch;
+  EXECUTE format('GRANT tollgate_dispatch TO %I', current_user);
+  FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace AND p.prosecdef LOOP
+    EXECUTE format('ALTER FUNCTION %s OWNER TO tollgate_dispatch', f);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tollgate_serve, tollgate_worker', f);
+  END LOOP;
+  REVOKE CREATE ON SCHEMA tollgate FROM tollgate_dispatch;
+END $$;

@@ -1,0 +1,110 @@
+//! Sessions, claims, timers on Postgres: judged by the database's clock, beside the groups. Claims go through functions of the dispatch
+//! role, since a worker may not see other tenants' rows.
+
+use std::time::Duration;
+
+use tollgate_core::id::{RunId, SessionId};
+use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, Lease, ReasonRecord, StoreError};
+use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
+
+use crate::backend::{Backend, Committed};
+use crate::error::Result;
+use crate::postgres::connection::{Param, Request, Tenants};
+use crate::postgres::store::PgStore;
+use crate::query;
+use crate::row::Row;
+use crate::tx::step_of;
+
+type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
+
+/// The injected clock's time, or the database's.
+const NOW: &str = "COALESCE($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)";
+
+impl PgStore {
+    async fn dispatch(&self, text: String, mut params: Vec<Param>) -> Result<Vec<tokio_postgres::Row>> {
+        params.insert(0, self.engine.clock_param());
+        let answers = self.engine.now_or_never(Tenants::default(), vec![Request::new(text, params)]).await?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    async fn hand_back(&self, session: Option<SessionId>) -> Result<u32> {
+        let id = session.map(|s| *s.as_bytes());
+        let rows = self.dispatch(format!("SELECT hand_back($2, {NOW})"), vec![Param::One(id.into())]).await?;
+        let n: u32 = rows.first().map(|r| Row::Postgres(r).at(0)).transpose()?.unwrap_or(0);
+        if n > 0 {
+            (self.engine.shared.committed)(Committed { steps: true, ..Committed::default() });
+        }
+        Ok(n)
+    }
+}
+
+fn micros(ttl: Duration) -> i64 {
+    i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl DurableExec for PgStore {
+    fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+        Box::pin(async move {
+            let text = format!(
+                "INSERT INTO sessions (id, expires_at) VALUES ($2, {NOW} + $3) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at"
+            );
+            self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into())]).await.map(|_| ())
+        })
+    }
+
+    fn renew(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+        Box::pin(async move {
+            let text = format!("UPDATE sessions SET expires_at = {NOW} + $3 WHERE id = $2 AND expires_at > {NOW} RETURNING id");
+            let rows = self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into())]).await?;
+            if rows.is_empty() { Err(StoreError::LeaseLost) } else { Ok(()) }
+        })
+    }
+
+    fn close_session(&self, session: SessionId) -> Out<'_, u32> {
+        Box::pin(self.hand_back(Some(session)))
+    }
+
+    fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
+        Box::pin(async move {
+            // A random start spreads the workers over the tenants; the session's id and the clock are random enough for that.
+            let text = format!("SELECT * FROM claim($2, $3, {NOW}, gen_random_uuid())");
+            let rows = self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(limit.into())]).await?;
+            rows.iter()
+                .map(Row::Postgres)
+                .map(|r| {
+                    let step = step_of(r.get("kind")?, r.get("step")?);
+                    let lease = Lease { session, fence: r.get("fence")? };
+                    Ok(Claimed { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, lease })
+                })
+                .collect()
+        })
+    }
+
+    fn pending(&self) -> Out<'_, bool> {
+        Box::pin(async move {
+            let answers = self.engine.pool.get().await?.send(&[Request::plain("SELECT pending()")]).await?;
+            answers.iter().flatten().next().map_or(Ok(false), |r| Row::Postgres(r).at(0))
+        })
+    }
+
+    fn fire_timers(&self, limit: u32) -> Out<'_, (u32, Option<Timestamp>)> {
+        Box::pin(async move {
+            let rows = self.dispatch(format!("SELECT fired, next FROM fire_timers($2, {NOW})"), vec![Param::One(limit.into())]).await?;
+            let Some(r) = rows.first().map(Row::Postgres) else { return Ok((0, None)) };
+            let fired: u32 = r.at(0)?;
+            if fired > 0 {
+                (self.engine.shared.committed)(Committed { steps: true, ..Committed::default() });
+            }
+            Ok((fired, r.at(1)?))
+        })
+    }
+
+    fn reap(&self) -> Out<'_, u32> {
+        Box::pin(self.hand_back(None))
+    }
+
+    fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {
+        self.engine.one(query::events::reason_step(scope, run), scope)
+    }
+}

@@ -1,0 +1,422 @@
+//! What a group writes: each table's changes as one statement over arrays. Every change names what it was decided on, and how many rows
+//! that must be: a row that moved meanwhile fails the group, and its commands are decided again.
+
+use tollgate_core::scope::Scope;
+
+use crate::codec::int;
+use crate::error::{Result, damaged};
+use crate::postgres::connection::{Param, Request};
+use crate::postgres::table::Known;
+use crate::postgres::tx::PgTx;
+use crate::tx::{StepRow, step_name};
+use crate::value::{Value, values};
+
+/// Rows of one statement, by column.
+struct Columns {
+    columns: Vec<Vec<Value>>,
+    rows: usize,
+}
+
+impl Columns {
+    fn of(rows: impl IntoIterator<Item = Vec<Value>>) -> Option<Self> {
+        let mut it = Self { columns: Vec::new(), rows: 0 };
+        for row in rows {
+            if it.columns.is_empty() {
+                it.columns = row.iter().map(|_| Vec::new()).collect();
+            }
+            it.columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+            it.rows += 1;
+        }
+        (it.rows > 0).then_some(it)
+    }
+
+    fn request(self, text: &'static str) -> Request {
+        let rows = self.rows;
+        Request::new(text, self.columns.into_iter().map(Param::Many).collect()).changing(rows)
+    }
+}
+
+fn put(out: &mut Vec<Request>, text: &'static str, rows: impl IntoIterator<Item = Vec<Value>>) {
+    out.extend(Columns::of(rows).map(|c| c.request(text)));
+}
+
+fn scoped(s: Scope) -> [Value; 3] {
+    [s.reseller_id.as_bytes().into(), s.tenant_id.as_bytes().into(), s.mode.as_int().into()]
+}
+
+fn with_scope(s: Scope, mut row: Vec<Value>) -> Vec<Value> {
+    row.extend(scoped(s));
+    row
+}
+
+const fn is_new<V>(k: &Known<V>) -> bool {
+    k.was.is_none() && k.value.is_some()
+}
+
+const fn is_changed<V>(k: &Known<V>) -> bool {
+    k.was.is_some() && k.value.is_some()
+}
+
+const fn is_gone<V>(k: &Known<V>) -> bool {
+    k.was.is_some() && k.value.is_none()
+}
+
+/// Everything that a group changed, in the order in which it must be written: what goes away comes first.
+pub(crate) fn requests(tx: &PgTx) -> Result<Vec<Request>> {
+    let mut out = Vec::new();
+    dispatch(tx, &mut out);
+    runs(tx, &mut out);
+    actions(tx, &mut out)?;
+    keys(tx, &mut out);
+    lanes(tx, &mut out);
+    additions(tx, &mut out);
+    if tx.rev_raised {
+        let text = "INSERT INTO meta (k, v) VALUES ('config_rev', $1) ON CONFLICT (k) DO UPDATE SET v = excluded.v";
+        out.push(Request::new(text, vec![Param::One(int(tx.rev.0).into())]));
+    }
+    for s in &tx.out.statements {
+        out.push(Request::new(s.text, s.values.iter().cloned().map(Param::One).collect()));
+    }
+    Ok(out)
+}
+
+fn step_columns(row: &StepRow) -> Vec<Value> {
+    let (step, kind) = row.name();
+    with_scope(row.scope, values![step, row.run.as_bytes(), kind, int(row.fence)])
+}
+
+fn dispatch(tx: &PgTx, out: &mut Vec<Request>) {
+    let forgotten: Vec<Value> = tx.out.forgotten.iter().map(|(run, step)| step_name(*run, *step).0.into()).collect();
+    if !forgotten.is_empty() {
+        out.push(Request::new("DELETE FROM ready WHERE step = ANY($1)", vec![Param::Many(forgotten.clone())]));
+        out.push(Request::new("DELETE FROM timers WHERE step = ANY($1)", vec![Param::Many(forgotten)]));
+    }
+    // The claim that was checked, and no other, is ended.
+    put(
+        out,
+        "DELETE FROM held h USING unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS u(step, session, fence) \
+         WHERE h.step = u.step AND h.session = u.session AND h.fence = u.fence",
+        tx.held.changed().filter_map(|(name, k)| {
+            let was = k.was.as_ref()?;
+            Some(values![*name, was.session.as_bytes(), int(was.row.fence)])
+        }),
+    );
+    put(
+        out,
+        "INSERT INTO held (step, run_id, kind, fence, reseller_id, tenant_id, mode, session) \
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::uuid[], $6::uuid[], $7::smallint[], $8::uuid[])",
+        tx.held.changed().filter_map(|(_, k)| {
+            let held = k.value.as_ref()?;
+            let mut row = step_columns(&held.row);
+            row.push(held.session.as_bytes().into());
+            Some(row)
+        }),
+    );
+    put(
+        out,
+        "INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::uuid[], $6::uuid[], $7::smallint[])",
+        tx.out.ready.iter().map(step_columns),
+    );
+    put(
+        out,
+        "INSERT INTO timers (at, step, run_id, fence, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::uuid[], $7::smallint[])",
+        tx.out.timers.iter().map(|(row, at)| with_scope(row.scope, values![*at, row.name().0, row.run.as_bytes(), int(row.fence)])),
+    );
+}
+
+fn runs(tx: &PgTx, out: &mut Vec<Request>) {
+    put(
+        out,
+        "INSERT INTO runs (id, event_id, operator, offering, principal, bundle, strict, state, cancelling, reason, actions, created_at, \
+           planned_at, updated_at, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bytea[], $7::boolean[], $8::smallint[], \
+           $9::boolean[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::uuid[], $16::uuid[], $17::smallint[])",
+        tx.runs.changed().filter(|(_, k)| is_new(k)).filter_map(|(id, k)| {
+            let run = k.value.as_ref()?;
+            let n = run.new.as_ref()?;
+            let row = values![
+                id.as_bytes(),
+                n.event.map(|e| *e.as_bytes()),
+                n.operator.clone(),
+                int(n.offering),
+                &n.principal,
+                n.bundle,
+                n.strict,
+                run.row.state.as_int(),
+                run.row.cancelling,
+                run.reason.clone(),
+                run.row.actions,
+                n.at,
+                run.planned_at,
+                run.updated_at,
+            ];
+            Some(with_scope(run.scope, row))
+        }),
+    );
+    put(
+        out,
+        "UPDATE runs r SET state = u.state, cancelling = u.cancelling, reason = u.reason, actions = u.actions, planned_at = u.planned_at, \
+           updated_at = u.updated_at \
+         FROM unnest($1::uuid[], $2::smallint[], $3::boolean[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+           AS u(id, state, cancelling, reason, actions, planned_at, updated_at) WHERE r.id = u.id",
+        tx.runs.changed().filter(|(_, k)| is_changed(k)).filter_map(|(id, k)| {
+            let r = k.value.as_ref()?;
+            let (reason, state) = (r.reason.clone(), r.row.state.as_int());
+            Some(values![id.as_bytes(), state, r.row.cancelling, reason, r.row.actions, r.planned_at, r.updated_at])
+        }),
+    );
+}
+
+const INSERT_ACTIONS: &str = "INSERT INTO actions (id, run_id, seq, tool, tool_digest, effect, proposal, flags, salt, lane, key, fingerprint, \
+       strict, state, reason, detail, fence, approval, compensates, created_at, updated_at, reseller_id, tenant_id, mode) \
+     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::boolean[], $7::bytea[], $8::bigint[], $9::bytea[], \
+       $10::bytea[], $11::bytea[], $12::bytea[], $13::boolean[], $14::smallint[], $15::text[], $16::text[], $17::bigint[], $18::uuid[], \
+       $19::uuid[], $20::bigint[], $21::bigint[], $22::uuid[], $23::uuid[], $24::smallint[])";
+
+const UPDATE_ACTIONS: &str = "UPDATE actions a SET state = u.state, disposition = u.disposition, resolved = u.resolved, attempts = u.attempts, \
+       generation = u.generation, in_doubt = u.in_doubt, generation_began = u.generation_began, doubt_deadline = u.doubt_deadline, \
+       verify_failures = u.verify_failures, fence = u.fence, deadline_at = u.deadline_at, last_intent = u.last_intent, last_end = u.last_end, \
+       open_session = u.open_session, approval = u.approval, updated_at = u.updated_at, \
+       reason = CASE WHEN u.noted THEN u.reason ELSE a.reason END, detail = CASE WHEN u.noted THEN u.detail ELSE a.detail END, \
+       receipt = COALESCE(u.receipt, a.receipt), output = CASE WHEN u.receipt IS NULL THEN a.output ELSE u.output END, \
+       rendered = CASE WHEN u.renders THEN u.rendered ELSE a.rendered END \
+     FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::text[], $5::boolean[], $6::bigint[], $7::bigint[], $8::boolean[], \
+       $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[], \
+       $18::bigint[], $19::boolean[], $20::text[], $21::text[], $22::uuid[], $23::bytea[], $24::boolean[], $25::bytea[]) \
+       AS u(id, was, state, disposition, resolved, attempts, generation, in_doubt, generation_began, doubt_deadline, verify_failures, \
+       fence, deadline_at, last_intent, last_end, open_session, approval, updated_at, noted, reason, detail, receipt, output, renders, \
+       rendered) WHERE a.id = u.id AND a.state = u.was";
+
+fn actions(tx: &PgTx, out: &mut Vec<Request>) -> Result<()> {
+    let mut new = Vec::new();
+    for (id, a) in tx.actions.changed().filter(|(_, k)| is_new(k)).filter_map(|(id, k)| Some((id, k.value.as_ref()?))) {
+        let (n, at) = a.new.as_deref().ok_or_else(|| damaged("a new action"))?;
+        let proposal = serde_json::to_vec(&n.proposal).map_err(|_| damaged("a proposal"))?;
+        let (reason, detail) = a.noted.clone().unwrap_or_default();
+        let row = values![
+            id.as_bytes(),
+            a.run.as_bytes(),
+            a.seq,
+            &n.proposal.tool,
+            n.tool_digest,
+            n.effect == tollgate_core::spec::Effect::Write,
+            proposal,
+            i64::from(a.independent) | i64::from(a.continue_on_failure) << 1,
+            n.salt,
+            a.lane,
+            a.key.map(|k| k.key),
+            a.key.map(|k| k.fingerprint),
+            a.strict,
+            a.state.as_int(),
+            reason,
+            detail,
+            int(a.fence),
+            a.approval.map(|x| *x.as_bytes()),
+            a.compensates.map(|x| *x.as_bytes()),
+            *at,
+            a.updated_at,
+        ];
+        new.push(with_scope(a.scope, row));
+    }
+    put(out, INSERT_ACTIONS, new);
+    put(
+        out,
+        UPDATE_ACTIONS,
+        tx.actions.changed().filter_map(|(id, k)| {
+            let (was, a) = (k.was.as_ref()?, k.value.as_ref()?);
+            let (reason, detail) = a.noted.clone().unwrap_or_default();
+            let (receipt, output) = a.ended.clone().map_or((None, None), |(r, o)| (Some(*r.as_bytes()), o));
+            Some(values![
+                id.as_bytes(),
+                was.state.as_int(),
+                a.state.as_int(),
+                a.disposition.map(tollgate_core::ledger::Disposition::as_str),
+                a.resolved,
+                a.attempts,
+                a.generation,
+                a.in_doubt,
+                a.generation_began,
+                a.doubt_deadline,
+                a.verify_failures,
+                int(a.fence),
+                a.deadline_at,
+                a.last_intent.map(|x| *x.as_bytes()),
+                a.last_end.map(|x| *x.as_bytes()),
+                a.open_session.map(|x| *x.as_bytes()),
+                a.approval.map(|x| *x.as_bytes()),
+                a.updated_at,
+                a.noted.is_some(),
+                reason,
+                detail,
+                receipt,
+                output,
+                a.rendered.is_some(),
+                a.rendered.clone().flatten(),
+            ])
+        }),
+    );
+    Ok(())
+}
+
+fn keys(tx: &PgTx, out: &mut Vec<Request>) {
+    let row = |key: &tollgate_core::hash::Digest, s: Scope, k: &crate::tx::KeyRecord| {
+        let receipt = k.receipt.map(|r| *r.as_bytes());
+        with_scope(s, values![*key, k.state.as_int(), k.action.as_bytes(), receipt, k.fingerprint, k.generation, k.began])
+    };
+    put(
+        out,
+        "INSERT INTO effect_keys (key, state, action, receipt, fingerprint, generation, began, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::uuid[], $4::uuid[], $5::bytea[], $6::bigint[], $7::bigint[], $8::uuid[], \
+           $9::uuid[], $10::smallint[])",
+        tx.keys.changed().filter(|(_, k)| is_new(k)).filter_map(|(key, k)| k.value.as_ref().map(|(s, v)| row(key, *s, v))),
+    );
+    put(
+        out,
+        "UPDATE effect_keys k SET state = u.state, action = u.action, receipt = u.receipt, fingerprint = u.fingerprint, \
+           generation = u.generation, began = u.began \
+         FROM unnest($1::bytea[], $2::smallint[], $3::uuid[], $4::uuid[], $5::bytea[], $6::bigint[], $7::bigint[], $8::smallint[]) \
+           AS u(key, state, action, receipt, fingerprint, generation, began, was) WHERE k.key = u.key AND k.state = u.was AND k.state <> 2",
+        tx.keys.changed().filter_map(|(key, k)| {
+            let ((_, was), (s, now)) = (k.was.as_ref()?, k.value.as_ref()?);
+            let mut columns = row(key, *s, now);
+            columns.truncate(7);
+            columns.push(was.state.as_int().into());
+            Some(columns)
+        }),
+    );
+    let stale: Vec<Value> = tx.waiters.changed().filter(|(_, k)| k.was.is_some()).map(|(key, _)| (*key).into()).collect();
+    if !stale.is_empty() {
+        out.push(Request::new("DELETE FROM key_waiters WHERE key = ANY($1)", vec![Param::Many(stale)]));
+    }
+    put(
+        out,
+        "INSERT INTO key_waiters (key, action, run_id, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::smallint[])",
+        tx.waiters.changed().filter_map(|(key, k)| Some((key, k.value.as_ref()?))).flat_map(|(key, w)| {
+            w.who.iter().map(|(action, run)| with_scope(w.scope, values![*key, action.as_bytes(), run.as_bytes()])).collect::<Vec<_>>()
+        }),
+    );
+    let denials = |wanted: fn(&Known<(Scope, tollgate_core::id::EntryId)>) -> bool| tx.denials.changed().filter(move |(_, k)| wanted(k));
+    put(
+        out,
+        "DELETE FROM denials d USING unnest($1::bytea[], $2::bytea[]) AS u(key, fingerprint) \
+         WHERE d.key = u.key AND d.fingerprint = u.fingerprint",
+        denials(is_gone).map(|((key, fingerprint), _)| values![*key, *fingerprint]),
+    );
+    put(
+        out,
+        "INSERT INTO denials (key, fingerprint, entry, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::uuid[], $4::uuid[], $5::uuid[], $6::smallint[]) \
+         ON CONFLICT (key, fingerprint) DO UPDATE SET entry = excluded.entry",
+        denials(|k| k.value.is_some()).filter_map(|((key, fingerprint), k)| {
+            let (s, entry) = k.value.as_ref()?;
+            Some(with_scope(*s, values![*key, *fingerprint, entry.as_bytes()]))
+        }),
+    );
+}
+
+fn lanes(tx: &PgTx, out: &mut Vec<Request>) {
+    let (mut gone, mut handed, mut pushed) = (Vec::new(), Vec::new(), Vec::new());
+    for (lane, book) in &tx.lanes {
+        let done = &book.done;
+        let row_of = |step: &[u8; 16]| done.handed.iter().find(|(_, now)| *now == step).map_or(*step, |(original, _)| *original);
+        gone.extend(done.dropped.iter().map(|step| values![*lane, row_of(step)]));
+        let stay = done.handed.iter().filter(|(_, to)| !done.dropped.contains(*to));
+        handed.extend(stay.map(|(from, to)| values![*lane, *from, *to]));
+        let Some(scope) = book.scope else { continue };
+        pushed.extend(done.pushed.iter().zip(book.last + 1..).map(|(t, n)| with_scope(scope, values![*lane, n, t.step, t.run.as_bytes()])));
+    }
+    if let Some(c) = Columns::of(gone) {
+        // Who has no place is no fault: an action leaves whether it held one or not.
+        let text = "DELETE FROM lanes l USING unnest($1::bytea[], $2::uuid[]) AS u(lane, step) WHERE l.lane = u.lane AND l.step = u.step";
+        out.push(Request { changes: None, ..c.request(text) });
+    }
+    put(
+        out,
+        "UPDATE lanes l SET step = u.to_step FROM unnest($1::bytea[], $2::uuid[], $3::uuid[]) AS u(lane, from_step, to_step) \
+         WHERE l.lane = u.lane AND l.step = u.from_step",
+        handed,
+    );
+    put(
+        out,
+        "INSERT INTO lanes (lane, ticket, step, run_id, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[])",
+        pushed,
+    );
+}
+
+fn additions(tx: &PgTx, out: &mut Vec<Request>) {
+    put(
+        out,
+        "INSERT INTO events (id, source, event_type, subject, time, received_at, correlation_id, agent_id, session_id, traceparent, payload, \
+           reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[], \
+           $10::text[], $11::text[], $12::uuid[], $13::uuid[], $14::smallint[])",
+        tx.out.events.iter().map(|e| {
+            let row = values![
+                e.id.as_bytes(),
+                &e.source,
+                &e.event_type,
+                e.subject.clone(),
+                e.time,
+                e.received_at,
+                e.correlation_id.clone(),
+                e.agent_id.clone(),
+                e.session_id.clone(),
+                e.traceparent.clone(),
+                e.payload.get(),
+            ];
+            with_scope(e.scope, row)
+        }),
+    );
+    put(
+        out,
+        "INSERT INTO unpublished (event, reseller_id, tenant_id, mode) \
+         SELECT u.a, u.b, u.c, u.d FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[]) WITH ORDINALITY AS u(a, b, c, d, o) ORDER BY u.o",
+        tx.out.events.iter().map(|e| with_scope(e.scope, values![e.id.as_bytes()])),
+    );
+    put(
+        out,
+        "INSERT INTO idempotency (tenant_id, mode, route, key, reseller_id, fingerprint, ref, expires_at) \
+         SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::uuid[], $6::bytea[], $7::uuid[], $8::bigint[]) \
+         ON CONFLICT (tenant_id, mode, route, key) \
+         DO UPDATE SET fingerprint = excluded.fingerprint, ref = excluded.ref, expires_at = excluded.expires_at",
+        tx.requests.changed().filter_map(|(_, k)| {
+            let r = k.value.as_ref()?;
+            let (s, is) = (r.scope, r.is);
+            let (tenant, reseller) = (s.tenant_id.as_bytes(), s.reseller_id.as_bytes());
+            Some(values![tenant, s.mode.as_int(), &r.route, &r.key, reseller, is.fingerprint, is.reference, is.expires_at])
+        }),
+    );
+    entries(tx, out);
+}
+
+fn entries(tx: &PgTx, out: &mut Vec<Request>) {
+    let keys = tx.out.entries.iter().filter_map(|(s, e)| Some((*s, e.sealed.as_ref()?.new_key.as_ref()?)));
+    let keys: std::collections::BTreeMap<_, _> = keys.map(|(s, k)| (k.key_id, (s, k))).collect();
+    if let Some(c) = Columns::of(keys.into_values().map(|(s, k)| with_scope(s, values![k.key_id, k.subject, &k.wrapped]))) {
+        // The same key travels until its maker has heard that it is stored.
+        let text = "INSERT INTO subject_keys (key_id, subject, wrapped, reseller_id, tenant_id, mode) \
+             SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::uuid[], $5::uuid[], $6::smallint[]) ON CONFLICT (key_id) DO NOTHING";
+        out.push(Request { changes: None, ..c.request(text) });
+    }
+    put(
+        out,
+        "INSERT INTO entries (id, kind, at, action, leaf, leaf_hash, sealed, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::bytea[], $6::bytea[], $7::bytea[], $8::uuid[], $9::uuid[], \
+           $10::smallint[])",
+        tx.out.entries.iter().map(|(s, e)| {
+            let sealed = e.sealed.as_ref().map(|x| x.bytes.clone());
+            let action = e.action.map(|a| *a.as_bytes());
+            with_scope(*s, values![e.id.as_bytes(), e.kind.as_str(), e.at, action, &e.leaf, e.leaf_hash, sealed])
+        }),
+    );
+    put(
+        out,
+        "INSERT INTO unsequenced (entry, leaf_hash, reseller_id, tenant_id, mode) SELECT u.a, u.b, u.c, u.d, u.e \
+         FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[], $5::smallint[]) WITH ORDINALITY AS u(a, b, c, d, e, o) ORDER BY u.o",
+        tx.out.entries.iter().map(|(s, e)| with_scope(*s, values![e.id.as_bytes(), e.leaf_hash])),
+    );
+}

@@ -1,0 +1,78 @@
+//! Connections for reads, kept open and handed out. Whoever waits too long for one hears that the store is busy.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::Config;
+use tollgate_core::ports::StoreError;
+
+use crate::error::Result;
+use crate::postgres::connection::{Connection, Purpose};
+
+/// How long a read waits for a connection.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The pool.
+pub(crate) struct Pool {
+    config: Config,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+/// A connection out of the pool; goes back when dropped, unless it broke.
+pub(crate) struct Pooled {
+    connection: Option<Connection>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    /// A pool of at most so many.
+    pub(crate) fn new(config: Config, max: usize) -> Self {
+        Self { config, idle: Arc::default(), permits: Arc::new(Semaphore::new(max)) }
+    }
+
+    /// A connection.
+    pub(crate) async fn get(&self) -> Result<Pooled> {
+        let busy = || StoreError::Unavailable("every connection to the database is busy".to_owned());
+        let permit = tokio::time::timeout(WAIT, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
+        let found = loop {
+            match self.idle.lock().pop() {
+                Some(c) if c.is_broken() => {}
+                other => break other,
+            }
+        };
+        let connection = match found {
+            Some(c) => c,
+            None => Connection::open(&self.config, Purpose::Read).await?,
+        };
+        Ok(Pooled { connection: Some(connection), idle: Arc::clone(&self.idle), _permit: permit })
+    }
+}
+
+impl Deref for Pooled {
+    type Target = Connection;
+    #[expect(clippy::unreachable, reason = "taken only when dropped")]
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().unwrap_or_else(|| unreachable!("taken only when dropped"))
+    }
+}
+
+impl DerefMut for Pooled {
+    #[expect(clippy::unreachable, reason = "taken only when dropped")]
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().unwrap_or_else(|| unreachable!("taken only when dropped"))
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if let Some(c) = self.connection.take().filter(|c| !c.is_broken()) {
+            self.idle.lock().push(c);
+        }
+    }
+}

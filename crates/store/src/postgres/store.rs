@@ -1,0 +1,198 @@
+//! The engine: a queue of commands, two committers that drain it, and connections for reads.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+use tollgate_core::ports::{BoxFuture, StoreError};
+use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
+
+use crate::backend::{Backend, Reach, Store};
+use crate::error::Result;
+use crate::job::Pending;
+use crate::needs::Needs;
+use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
+use crate::postgres::group::{Command, Committer, PgJob, Shared};
+use crate::postgres::migrate::{self, VERSION};
+use crate::postgres::options::{Login, PgOptions, Role, SetupError};
+use crate::postgres::pool::Pool;
+use crate::postgres::statics::Statics;
+use crate::row::Row;
+use crate::tx::{Query, Tx};
+
+/// More of them make smaller groups, and so slower ones.
+const COMMITTERS: usize = 2;
+
+/// The engine over Postgres.
+pub struct Postgres {
+    pub(crate) shared: Arc<Shared>,
+    queue: mpsc::UnboundedSender<PgJob>,
+    pub(crate) pool: Pool,
+    pub(crate) hand: Mutex<Option<Connection>>,
+    committers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// The ports over Postgres.
+pub type PgStore = Store<Postgres>;
+
+impl PgStore {
+    /// Opens a store on a migrated database, as a login that row security binds.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or used, or the login could see more than it should; says what to do.
+    pub async fn open(options: PgOptions) -> std::result::Result<Self, SetupError> {
+        Postgres::open(options).await.map(|engine| Self { engine })
+    }
+}
+
+impl Postgres {
+    async fn open(options: PgOptions) -> std::result::Result<Self, SetupError> {
+        let PgOptions { login, role, readers, clock, on_commit } = options;
+        check(&login, role).await?;
+        let (queue, commands) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            config: login.config.clone(),
+            clock,
+            statics: Statics::default(),
+            queue: Mutex::new(commands),
+            committed: on_commit,
+            scopes: parking_lot::Mutex::new(BTreeSet::new()),
+        });
+        let committers = (0..COMMITTERS).map(|_| tokio::spawn(Committer::new(Arc::clone(&shared)).serve())).collect();
+        let pool = Pool::new(login.config, readers.max(1));
+        let engine = Self { shared, queue, pool, hand: Mutex::new(None), committers };
+        engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
+        Ok(engine)
+    }
+
+    /// Every tenant and mode that the database knows.
+    pub(crate) async fn learn_scopes(&self) -> Result<BTreeSet<Scope>> {
+        let mut connection = self.pool.get().await?;
+        let answers = connection.send(&[Request::plain("SELECT reseller_id, tenant_id, mode FROM scopes")]).await?;
+        let scopes: BTreeSet<Scope> = answers.iter().flatten().map(|r| Row::Postgres(r).scope()).collect::<Result<_>>()?;
+        self.shared.scopes.lock().extend(scopes.iter().copied());
+        Ok(scopes)
+    }
+
+    async fn tenants(&self, of: Reach) -> Result<Tenants> {
+        Ok(match of {
+            Reach::Scope(s) => Tenants::of([s]),
+            Reach::Everywhere => Tenants::of(self.learn_scopes().await?),
+        })
+    }
+
+    /// Reads on a connection out of the pool.
+    pub(crate) async fn read(&self, of: Reach, requests: Vec<Request>) -> Result<Vec<Vec<tokio_postgres::Row>>> {
+        let tenants = self.tenants(of).await?;
+        let mut connection = self.pool.get().await?;
+        Ok(connection.send_as(&tenants, requests).await?)
+    }
+
+    /// Runs one request of its own transaction, beside the groups: claims, timers, sessions.
+    pub(crate) async fn now_or_never(&self, tenants: Tenants, requests: Vec<Request>) -> Result<Vec<Vec<tokio_postgres::Row>>> {
+        let mut hand = self.hand.lock().await;
+        let mut connection = match hand.take().filter(|c| !c.is_broken()) {
+            Some(c) => c,
+            None => Connection::open(&self.shared.config, Purpose::Commit).await?,
+        };
+        let answers = connection.send_as(&tenants, requests).await;
+        *hand = Some(connection);
+        Ok(answers?)
+    }
+
+    /// The injected clock's time; the database's where there is none.
+    pub(crate) fn clock_param(&self) -> Param {
+        let injected = self.shared.clock.as_ref().map(|c| c.now());
+        Param::One(injected.into())
+    }
+}
+
+fn login_shown(engine: &Postgres) -> String {
+    Login { config: engine.shared.config.clone() }.shown()
+}
+
+/// Row security must bind this login, and the schema must be this program's.
+async fn check(login: &Login, role: Role) -> std::result::Result<(), SetupError> {
+    let client = migrate::connect(login).await?;
+    migrate::check_server(&client).await?;
+    let found = migrate::version(&client).await;
+    let broken = |e: tokio_postgres::Error| SetupError::Unreachable { shown: login.shown(), message: migrate::said(&e) };
+    let sql = "SELECT session_user::text, r.rolsuper, r.rolbypassrls,
+         EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = 'tollgate' AND pg_has_role(session_user, c.relowner, 'MEMBER')),
+         EXISTS (SELECT FROM pg_roles p WHERE (p.rolsuper OR p.rolbypassrls) AND pg_has_role(session_user, p.oid, 'MEMBER')),
+         (SELECT pg_has_role(session_user, p.oid, 'MEMBER') FROM pg_roles p WHERE p.rolname = $1)
+       FROM pg_roles r WHERE r.rolname = session_user";
+    let row = client.query_one(sql, &[&role.as_str()]).await.map_err(broken)?;
+    let user: String = row.get(0);
+    let why = match (row.get(1), row.get(2), row.get(3), row.get(4)) {
+        (true, ..) => Some("is a superuser"),
+        (_, true, ..) => Some("has BYPASSRLS"),
+        (.., true, _) => Some("owns Tollgate's tables"),
+        (.., true) => Some("is a member of a role that may bypass it"),
+        _ => None,
+    };
+    if let Some(why) = why {
+        return Err(SetupError::Unbound { user, why: why.to_owned(), role: role.as_str() });
+    }
+    match row.get::<_, Option<bool>>(5) {
+        Some(true) => {}
+        Some(false) => return Err(SetupError::NotAMember { user, role: role.as_str() }),
+        None => return Err(SetupError::NotMigrated { found: 0, needed: VERSION }),
+    }
+    match found? {
+        VERSION => Ok(()),
+        found if found > VERSION => Err(SetupError::Newer { found, needed: VERSION }),
+        found => Err(SetupError::NotMigrated { found, needed: VERSION }),
+    }
+}
+
+async fn gather<T>(engine: &Postgres, query: Query<T>, of: Reach) -> Result<Vec<T>> {
+    let params = query.values.into_iter().map(Param::One).collect();
+    let answers = engine.read(of, vec![Request::new(query.text, params)]).await?;
+    answers.iter().flatten().map(|r| (query.read)(Row::Postgres(r))).collect()
+}
+
+impl Backend for Postgres {
+    fn write<T: Send + 'static>(
+        &self,
+        needs: Needs,
+        run: impl Fn(&mut dyn Tx) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        let (pending, answer) = Pending::new();
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let sent = self.queue.send(Box::new(Command { needs, run, pending }));
+        Box::pin(async move {
+            sent.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        })
+    }
+
+    fn all<T: Send + 'static>(&self, query: Query<T>, of: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>> {
+        Box::pin(gather(self, query, of.into()))
+    }
+
+    fn walk<T: Send + 'static>(&self, query: Query<T>, of: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>> {
+        Box::pin(gather(self, query, of.into()))
+    }
+
+    fn now(&self) -> BoxFuture<'_, Result<Timestamp>> {
+        Box::pin(async move {
+            if let Some(clock) = &self.shared.clock {
+                return Ok(clock.now());
+            }
+            let text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+            let answers = self.pool.get().await?.send(&[Request::plain(text)]).await?;
+            let row = answers.iter().flatten().next();
+            Row::Postgres(row.ok_or_else(|| StoreError::Corrupt("no clock".to_owned()))?).at(0)
+        })
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // What waits in the queue has callers that wait for its answer; who dropped the store has none.
+        self.committers.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
