@@ -3,6 +3,7 @@
 use serde_json::json;
 use tollgate_core::graph::{EntryKind, GraphPlan, JournalEntry, Outcome, Stored, check_journal, replay, run_request, step_request};
 use tollgate_core::hash::Digest;
+use tollgate_core::id::RunId;
 
 use super::drive::{Run, kept};
 use super::support::plan;
@@ -40,6 +41,8 @@ fn another_result_is_noticed_where_it_is_read() {
     let mut run = run_through(&plan);
     run.journal[3].result = None;
     assert_eq!(said(&plan, &run.journal), "agrees");
+    let short = check_journal(&plan, &run.journal[..3], &run.progress).unwrap_err();
+    assert_eq!((short.seq, short.expected.as_str(), short.found.as_str()), (2, "4 entries", "3 entries"));
     insta::assert_snapshot!(check_journal(&plan, &run.journal, &run.progress).unwrap_err(), @"entry 3 of the run's journal is not what its graph leads to: expected the journal that the kept progress was written with, found one with another content up to here");
 }
 
@@ -57,6 +60,8 @@ fn what_the_graph_does_not_lead_to_is_noticed() {
         with(0, &|e| e.result = None),
         with(1, &|e| e.kind = EntryKind::Cancelled),
         with(1, &|e| e.step = None),
+        with(1, &|e| e.seq = 2),
+        with(2, &|e| e.run = RunId::from_bytes([8; 16])),
         with(2, &|e| e.step = Some(7)),
         with(2, &|e| e.semantics_version = 2),
     ];
@@ -66,15 +71,22 @@ fn what_the_graph_does_not_lead_to_is_noticed() {
     let mut resumed = good.clone();
     resumed.push(JournalEntry { seq: 3, kind: EntryKind::Resumed, step: None, result: None, ..good[0].clone() });
     all.push(said(&plan, &resumed));
+    let mut cancelled = Run::start(&plan);
+    cancelled.cancel();
+    cancelled.journal[1].request_hash = good[1].request_hash;
+    all.push(said(&plan, &cancelled.journal));
     insta::assert_snapshot!(all.join("\n"), @r#"
     entry 0 of the run's journal is not what its graph leads to: expected `started`, found `resumed`
     entry 0 of the run's journal is not what its graph leads to: expected the run's input, found none
     entry 1 of the run's journal is not what its graph leads to: expected no `cancelled` of step `a`, since the run is not being cancelled, found one
     entry 1 of the run's journal is not what its graph leads to: expected a step in an entry `succeeded`, found none
+    entry 1 of the run's journal is not what its graph leads to: expected entry 1, found entry 2
+    entry 2 of the run's journal is not what its graph leads to: expected an entry of run_070w3ge1r70w3ge1r70w3ge1r7, found one of run_081040g2081040g2081040g208
     entry 2 of the run's journal is not what its graph leads to: expected one of 2 steps, found step 7
     entry 2 of the run's journal is not what its graph leads to: expected semantics version 1, which this program knows, found version 2
     entry 3 of the run's journal is not what its graph leads to: expected no `succeeded` of step `b`, since step 1 is `succeeded`: it cannot end in this way now, found one
     entry 3 of the run's journal is not what its graph leads to: expected no `resumed`, since the run is `succeeded`, found one
+    entry 1 of the run's journal is not what its graph leads to: expected the request 47b46bd814e83832534d999ba856b5023e16ad33691c3cbc0ac87a70ab88d8ad of the run, found 7cc31df520ad8763901adcc0db6940ab3e1cda3b9216b2e64f18674c32ca98e3
     "#);
 }
 

@@ -85,6 +85,7 @@ fn a_cancel_lets_nothing_become_ready_and_waits_for_what_is_handed_out() {
     assert_eq!(finish(&plan, &mut p, 3, Cancelled), Err(Refused::WrongState { step: 3, state: StepState::Unknown }));
     assert_eq!(end(&plan, &mut p, &[("d", Succeeded)]), "ready [] skipped [] cancelled [] cancelled");
     assert_eq!(show(&plan, &p), "a:succeeded b:cancelled c:cancelled d:succeeded e:cancelled | cancelled");
+    assert_eq!((p.attempts(2), p.attempts(4)), (1, 0), "who gives up makes no attempt");
     assert_eq!(cancel(&plan, &mut p), Err(Refused::WrongRunState(RunState::Cancelled)));
     assert_eq!(resume(&plan, &mut p), Err(Refused::WrongRunState(RunState::Cancelled)));
 }

@@ -49,6 +49,20 @@ fn a_cycle_is_named_once_and_so_is_another() {
 }
 
 #[test]
+fn what_leads_into_a_cycle_is_no_part_of_it() {
+    assert_eq!(
+        fault_of(&["a: b", "b: c", "c: b"]),
+        "steps[1].depends_on: `b` depends on itself: b -> c -> b; take one of these dependencies away"
+    );
+}
+
+#[test]
+fn what_has_faults_becomes_no_plan() {
+    let spec = graph(&["a: a"]);
+    assert_eq!(GraphPlan::compile(spec.clone(), &mut references).unwrap_err(), spec.validate(&mut references));
+}
+
+#[test]
 fn a_step_reads_only_what_it_depends_on_through_others_too() {
     let mut spec = graph(&["a", "b: a", "c: b", "d"]);
     let reads = |spec: &mut GraphSpec, text: &str| {
@@ -76,7 +90,10 @@ fn sizes_are_bounded() {
 
     let mut spec = graph(&["a", "b!"]);
     let StepKind::Compute(c) = &mut spec.steps[0].kind else { panic!() };
-    c.expression = "1".repeat(EXPRESSION_MAX + 1);
+    c.expression = "1".repeat(EXPRESSION_MAX);
+    assert_eq!(faults(&spec).join("\n"), "");
+    let StepKind::Compute(c) = &mut spec.steps[0].kind else { panic!() };
+    c.expression.push('1');
     let StepKind::Action(a) = &mut spec.steps[1].kind else { panic!() };
     a.idempotency_key = Some("k".repeat(TEMPLATE_MAX + 1));
     a.args = (0..70).fold(json!(1), |v, _| json!([v]));
