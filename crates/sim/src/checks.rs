@@ -216,7 +216,7 @@ pub(crate) async fn ledger(h: &House) -> Result<Vec<Fault>, HouseError> {
     let (mut grown, mut faults) = (Frontier::new(), Vec::new());
     for (i, e) in stored.iter().enumerate() {
         let hash = leaf_hash(&e.leaf);
-        if e.position != i as u64 || e.leaf_hash != hash || hashes.get(i) != Some(&hash) {
+        if e.position != Some(i as u64) || e.leaf_hash != hash || hashes.get(i) != Some(&hash) {
             faults.push(Fault::new(Law::Ledger, format!("the entry at {i} is not what its place and hash say")));
         }
         if grown.append(hash, |_, _, _| {}).is_err() {

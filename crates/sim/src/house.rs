@@ -9,11 +9,11 @@ use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, EventId, RunId, SessionId};
 use tollgate_core::ledger::{Body, Entry};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, Bundles, Claimed, Clock, ConfigRev, DurableExec, Effects, Entropy, EventLog, IdSource, IngestEvent,
-    LedgerLog, Lists, NewRun, Page, Registry, Sealer, StoreError, ToolCaller,
+    ActionFilter, ActionRecord, Bundles, Claimed, Clock, ConfigRev, DurableExec, Effects, Entropy, EventLog, IdSource, IngestEvent, NewRun,
+    Page, Ports, Registry, Sealer, StoreError, ToolCaller,
 };
 use tollgate_core::spec::Ordering;
-use tollgate_store::{OpenError, Options, SqliteStore};
+use tollgate_store::OpenError;
 use tollgate_testkit::{
     FakeBundles, FakePolicy, Fates, LossyEffects, PausedSealer, PausedStore, PausedTools, PlainSealer, Remote, SeededEntropy, SimClock,
     SkewedClock, event, scope, spec,
@@ -21,6 +21,7 @@ use tollgate_testkit::{
 use tollgate_worker::{Deps, Engine};
 
 use crate::checks::{Checks, Fault};
+use crate::engine::{Base, Engine as Stands, Opened, open};
 use crate::mistaken::MistakenTools;
 use crate::mistakes::{Mistake, Mistaken};
 use crate::watch::Watch;
@@ -38,6 +39,9 @@ pub enum HouseError {
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// There is no database for it.
+    #[error("no engine under the world: {0}")]
+    Engine(String),
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,7 +61,7 @@ pub struct House {
     /// The clock of the world and of the store.
     pub clock: Arc<SimClock>,
     /// The store.
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<dyn Ports>,
     /// What workers see of it: answers may be lost, commands may be interrupted.
     pub effects: Arc<LossyEffects>,
     /// What sees each command as the store answers it.
@@ -75,6 +79,7 @@ pub struct House {
     pub(crate) bundles: Arc<FakeBundles>,
     mistaken: Arc<Mistaken>,
     entropy: Arc<dyn Entropy>,
+    _base: Option<Base>,
 }
 
 impl House {
@@ -91,9 +96,16 @@ impl House {
     /// # Errors
     /// When the store does not open.
     pub fn with(seed: u64, ordering: Ordering, mistake: Mistake) -> Result<Self, HouseError> {
+        Self::on(Stands::Sqlite, seed, ordering, mistake)
+    }
+
+    /// An empty world on an engine.
+    ///
+    /// # Errors
+    /// When the store does not open.
+    pub fn on(engine: Stands, seed: u64, ordering: Ordering, mistake: Mistake) -> Result<Self, HouseError> {
         let clock = Arc::new(SimClock::default());
-        let options = Options { path: None, clock: Arc::clone(&clock) as Arc<dyn Clock>, inline: true, on_commit: Box::new(|_| {}) };
-        let store = Arc::new(SqliteStore::open(options)?);
+        let Opened { store, base } = open(engine, Arc::clone(&clock) as Arc<dyn Clock>)?;
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
         let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&entropy));
         let fates = Arc::new(Fates::new(seed));
@@ -107,7 +119,21 @@ impl House {
         let watch = Arc::new(Watch::new(Arc::clone(&mistaken) as _, Arc::clone(&mistaken) as _, Arc::clone(&clock)));
         let paused = Arc::new(PausedStore::new(Arc::clone(&watch) as _, Arc::clone(&watch) as _, Arc::clone(&fates)));
         let effects = Arc::new(LossyEffects::new(paused));
-        Ok(Self { clock, store, effects, watch, fates, remote, policy, sealer: Arc::default(), ids, bundles, mistaken, entropy })
+        Ok(Self {
+            clock,
+            store,
+            effects,
+            watch,
+            fates,
+            remote,
+            policy,
+            sealer: Arc::default(),
+            ids,
+            bundles,
+            mistaken,
+            entropy,
+            _base: base,
+        })
     }
 
     /// Pauses the connector of every tool.
@@ -215,6 +241,7 @@ impl House {
     /// # Errors
     /// When an entry does not read back.
     pub async fn ledger(&self) -> Result<Vec<Entry>, HouseError> {
+        self.store.sequence().await?;
         let stored = self.store.entries(scope(), 0, 100_000).await?;
         stored.iter().map(|e| Entry::from_leaf(&e.leaf).map_err(HouseError::from)).collect()
     }

@@ -4,6 +4,7 @@
 mod batch;
 mod checks;
 mod desk;
+mod engine;
 mod history;
 mod house;
 mod mistaken;
@@ -17,6 +18,7 @@ mod watch;
 pub use batch::{Batch, batch};
 pub use checks::{Fault, Law};
 pub use desk::someone;
+pub use engine::Engine as Stands;
 pub use history::{Broken, Ran, run};
 pub use house::{House, HouseError, LEASE};
 pub use mistakes::{Mistake, Mistaken};

@@ -73,7 +73,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("testkit", &["core"]),
     ("lossy", &[]),
     ("private-postgres", &[]),
-    ("sim", &["core", "store", "testkit", "worker"]),
+    ("sim", &["core", "private-postgres", "store", "testkit", "worker"]),
 ];
 
 #[test]

@@ -57,6 +57,9 @@ pub(crate) fn from_postgres(e: &tokio_postgres::Error) -> StoreError {
     if *code == S::READ_ONLY_SQL_TRANSACTION {
         return StoreError::Unavailable("the database is read-only, perhaps a standby".to_owned());
     }
+    if code.code() == "TG001" {
+        return StoreError::LeaseLost;
+    }
     match code.code().get(..2) {
         // Connections, rollbacks that say "again", resources, operator's intervention, system errors.
         Some("08" | "40" | "53" | "55" | "57" | "58") => StoreError::Unavailable(text),

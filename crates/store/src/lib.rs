@@ -14,6 +14,8 @@ mod postgres;
 mod query;
 mod row;
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tx;
 mod value;
 

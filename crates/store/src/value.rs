@@ -69,6 +69,6 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 
 /// The values of a statement, in the order of their numbers.
 macro_rules! values {
-    ($($v:expr),* $(,)?) => { vec![$($crate::value::Value::from($v)),*] };
+    ($($v:expr),* $(,)?) => { Vec::from([$($crate::value::Value::from($v)),*]) };
 }
 pub(crate) use values;

@@ -39,3 +39,8 @@ pub use webhooks::{VerifiedWebhook, WebhookError, WebhookVerifier};
 
 /// A boxed future: types are erased at module borders.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Every port of a store.
+pub trait Ports: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists {}
+
+impl<T: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists> Ports for T {}

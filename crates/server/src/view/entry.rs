@@ -22,8 +22,8 @@ pub(crate) struct EntryView {
     pub object: &'static str,
     /// `receipt`, `intent`, `attempt`, `approval`, `resolution`, `evidence`, `change` or `erasure`.
     pub kind: Option<&'static str>,
-    /// Its place in the log, from 0.
-    pub position: u64,
+    /// Its place in the log, from 0. Null while it waits for one, for about a second: it is not tamper-evident yet.
+    pub position: Option<u64>,
     /// When it happened.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,

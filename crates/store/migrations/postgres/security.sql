@@ -159,6 +159,15 @@ BEGIN
   RETURN n;
 END $$;
 
+-- What a commit was decided on must still be so: as many rows as were read, or nothing of the transaction.
+CREATE OR REPLACE FUNCTION expect(p_found bigint, p_wanted bigint) RETURNS void LANGUAGE plpgsql SET search_path = tollgate, pg_temp AS $$
+BEGIN
+  IF p_found <> p_wanted THEN
+    RAISE EXCEPTION '% of % rows were as they were read', p_found, p_wanted USING ERRCODE = 'TG002';
+  END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION expect(bigint, bigint) TO tollgate_serve, tollgate_worker;
+
 DO $$
 DECLARE
   f regprocedure;

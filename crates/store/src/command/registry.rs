@@ -15,8 +15,8 @@ use crate::value::values;
 pub(crate) fn deploy(tx: &mut dyn Tx, s: Scope, d: &Deploy) -> Result<ConfigRev> {
     for (digest, kind, body) in &d.artifacts {
         tx.execute(Statement {
-            text: "INSERT INTO artifacts (digest, kind, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            values: values![*digest, kind, body],
+            text: "INSERT INTO artifacts (tenant_id, mode, digest, kind, body, reseller_id) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            values: values![s.tenant_id.as_bytes(), s.mode.as_int(), *digest, kind, body, s.reseller_id.as_bytes()],
         })?;
     }
     tx.execute(Statement {

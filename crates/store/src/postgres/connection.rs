@@ -45,11 +45,7 @@ pub(crate) enum Param {
 }
 
 impl ToSql for Param {
-    fn to_sql(
-        &self,
-        ty: &Type,
-        out: &mut bytes::BytesMut,
-    ) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+    fn to_sql(&self, ty: &Type, out: &mut bytes::BytesMut) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match self {
             Self::One(v) => v.to_sql_checked(ty, out),
             Self::Many(v) => v.to_sql_checked(ty, out),
@@ -68,17 +64,18 @@ impl ToSql for Param {
 pub(crate) struct Request {
     pub(crate) text: std::borrow::Cow<'static, str>,
     pub(crate) params: Vec<Param>,
-    /// How many rows it must change: any other number means that what was decided on is not so any more.
-    pub(crate) changes: Option<u64>,
 }
 
 impl Request {
     pub(crate) fn new(text: impl Into<std::borrow::Cow<'static, str>>, params: Vec<Param>) -> Self {
-        Self { text: text.into(), params, changes: None }
+        Self { text: text.into(), params }
     }
 
+    /// The same change, which fails with its transaction unless it finds so many rows: any other number means that what was decided on is
+    /// not so any more.
     pub(crate) fn changing(mut self, rows: usize) -> Self {
-        self.changes = Some(rows as u64);
+        self.params.push(Param::One(i64::try_from(rows).unwrap_or(i64::MAX).into()));
+        self.text = format!("WITH x AS ({} RETURNING 1) SELECT expect(count(*), ${}) FROM x", self.text, self.params.len()).into();
         self
     }
 
@@ -105,7 +102,7 @@ impl From<tokio_postgres::Error> for Fault {
         let error = crate::error::from_postgres(&e);
         match e.as_db_error() {
             _ if fatal => Self::Broken(error),
-            Some(db) if matches!(db.code().code(), "40001" | "40P01" | "23505") => Self::Moved(db.message().to_owned()),
+            Some(db) if matches!(db.code().code(), "40001" | "40P01" | "23505" | "TG002") => Self::Moved(db.message().to_owned()),
             _ => Self::Said(error),
         }
     }
@@ -222,13 +219,7 @@ impl Connection {
         let sent = requests.iter().zip(&statements).map(|(r, s)| {
             Box::pin(async move {
                 let params: Vec<&(dyn ToSql + Sync)> = r.params.iter().map(|p| p as &(dyn ToSql + Sync)).collect();
-                match r.changes {
-                    None => client.query(s, &params).await.map_err(Fault::from),
-                    Some(want) => match client.execute(s, &params).await? {
-                        n if n == want => Ok(Vec::new()),
-                        n => Err(Fault::Moved(format!("{n} of {want} rows were as they were read"))),
-                    },
-                }
+                client.query(s, &params).await.map_err(Fault::from)
             })
         });
         // Polled in their order, which is the order in which they are sent.

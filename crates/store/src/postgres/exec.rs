@@ -45,7 +45,7 @@ fn micros(ttl: Duration) -> i64 {
 
 impl DurableExec for PgStore {
     fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
-        Box::pin(async move {
+        self.engine.settle(async move {
             let text = format!(
                 "INSERT INTO sessions (id, expires_at) VALUES ($2, {NOW} + $3) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at"
             );
@@ -54,7 +54,7 @@ impl DurableExec for PgStore {
     }
 
     fn renew(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
-        Box::pin(async move {
+        self.engine.settle(async move {
             let text = format!("UPDATE sessions SET expires_at = {NOW} + $3 WHERE id = $2 AND expires_at > {NOW} RETURNING id");
             let rows = self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into())]).await?;
             if rows.is_empty() { Err(StoreError::LeaseLost) } else { Ok(()) }
@@ -62,11 +62,11 @@ impl DurableExec for PgStore {
     }
 
     fn close_session(&self, session: SessionId) -> Out<'_, u32> {
-        Box::pin(self.hand_back(Some(session)))
+        self.engine.settle(self.hand_back(Some(session)))
     }
 
     fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
-        Box::pin(async move {
+        self.engine.settle(async move {
             // A random start spreads the workers over the tenants; the session's id and the clock are random enough for that.
             let text = format!("SELECT * FROM claim($2, $3, {NOW}, gen_random_uuid())");
             let rows = self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(limit.into())]).await?;
@@ -82,14 +82,14 @@ impl DurableExec for PgStore {
     }
 
     fn pending(&self) -> Out<'_, bool> {
-        Box::pin(async move {
+        self.engine.settle(async move {
             let answers = self.engine.pool.get().await?.send(&[Request::plain("SELECT pending()")]).await?;
             answers.iter().flatten().next().map_or(Ok(false), |r| Row::Postgres(r).at(0))
         })
     }
 
     fn fire_timers(&self, limit: u32) -> Out<'_, (u32, Option<Timestamp>)> {
-        Box::pin(async move {
+        self.engine.settle(async move {
             let rows = self.dispatch(format!("SELECT fired, next FROM fire_timers($2, {NOW})"), vec![Param::One(limit.into())]).await?;
             let Some(r) = rows.first().map(Row::Postgres) else { return Ok((0, None)) };
             let fired: u32 = r.at(0)?;
@@ -101,7 +101,7 @@ impl DurableExec for PgStore {
     }
 
     fn reap(&self) -> Out<'_, u32> {
-        Box::pin(self.hand_back(None))
+        self.engine.settle(self.hand_back(None))
     }
 
     fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {

@@ -20,7 +20,8 @@ use crate::value::Value;
 
 const SESSIONS: &str = "SELECT id, expires_at FROM sessions WHERE id = ANY($1)";
 // Locked: whoever hands a lapsed session's steps to others waits for this transaction, or was faster.
-const HELD: &str = "SELECT step, run_id, kind, fence, session, reseller_id, tenant_id, mode FROM held WHERE step = ANY($1) ORDER BY step FOR UPDATE";
+const HELD: &str =
+    "SELECT step, run_id, kind, fence, session, reseller_id, tenant_id, mode FROM held WHERE step = ANY($1) ORDER BY step FOR UPDATE";
 const RUNS: &str = "SELECT id, state, cancelling, strict, operator, actions, reason, planned_at, updated_at, reseller_id, tenant_id, mode \
      FROM runs WHERE id = ANY($1)";
 const ACTIONS: &str = "SELECT id, run_id, seq, lane, key, fingerprint, strict, flags, compensates, state, disposition, resolved, attempts, \

@@ -31,13 +31,20 @@ impl Columns {
     }
 
     fn request(self, text: &'static str) -> Request {
-        let rows = self.rows;
-        Request::new(text, self.columns.into_iter().map(Param::Many).collect()).changing(rows)
+        Request::new(text, self.columns.into_iter().map(Param::Many).collect())
     }
 }
 
 fn put(out: &mut Vec<Request>, text: &'static str, rows: impl IntoIterator<Item = Vec<Value>>) {
     out.extend(Columns::of(rows).map(|c| c.request(text)));
+}
+
+/// A change of rows that were read: all of them, or nothing.
+fn change(out: &mut Vec<Request>, text: &'static str, rows: impl IntoIterator<Item = Vec<Value>>) {
+    out.extend(Columns::of(rows).map(|c| {
+        let rows = c.rows;
+        c.request(text).changing(rows)
+    }));
 }
 
 fn scoped(s: Scope) -> [Value; 3] {
@@ -92,7 +99,7 @@ fn dispatch(tx: &PgTx, out: &mut Vec<Request>) {
         out.push(Request::new("DELETE FROM timers WHERE step = ANY($1)", vec![Param::Many(forgotten)]));
     }
     // The claim that was checked, and no other, is ended.
-    put(
+    change(
         out,
         "DELETE FROM held h USING unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS u(step, session, fence) \
          WHERE h.step = u.step AND h.session = u.session AND h.fence = u.fence",
@@ -155,7 +162,7 @@ fn runs(tx: &PgTx, out: &mut Vec<Request>) {
             Some(with_scope(run.scope, row))
         }),
     );
-    put(
+    change(
         out,
         "UPDATE runs r SET state = u.state, cancelling = u.cancelling, reason = u.reason, actions = u.actions, planned_at = u.planned_at, \
            updated_at = u.updated_at \
@@ -221,7 +228,7 @@ fn actions(tx: &PgTx, out: &mut Vec<Request>) -> Result<()> {
         new.push(with_scope(a.scope, row));
     }
     put(out, INSERT_ACTIONS, new);
-    put(
+    change(
         out,
         UPDATE_ACTIONS,
         tx.actions.changed().filter_map(|(id, k)| {
@@ -272,7 +279,7 @@ fn keys(tx: &PgTx, out: &mut Vec<Request>) {
            $9::uuid[], $10::smallint[])",
         tx.keys.changed().filter(|(_, k)| is_new(k)).filter_map(|(key, k)| k.value.as_ref().map(|(s, v)| row(key, *s, v))),
     );
-    put(
+    change(
         out,
         "UPDATE effect_keys k SET state = u.state, action = u.action, receipt = u.receipt, fingerprint = u.fingerprint, \
            generation = u.generation, began = u.began \
@@ -299,7 +306,7 @@ fn keys(tx: &PgTx, out: &mut Vec<Request>) {
         }),
     );
     let denials = |wanted: fn(&Known<(Scope, tollgate_core::id::EntryId)>) -> bool| tx.denials.changed().filter(move |(_, k)| wanted(k));
-    put(
+    change(
         out,
         "DELETE FROM denials d USING unnest($1::bytea[], $2::bytea[]) AS u(key, fingerprint) \
          WHERE d.key = u.key AND d.fingerprint = u.fingerprint",
@@ -321,19 +328,18 @@ fn lanes(tx: &PgTx, out: &mut Vec<Request>) {
     let (mut gone, mut handed, mut pushed) = (Vec::new(), Vec::new(), Vec::new());
     for (lane, book) in &tx.lanes {
         let done = &book.done;
-        let row_of = |step: &[u8; 16]| done.handed.iter().find(|(_, now)| *now == step).map_or(*step, |(original, _)| *original);
-        gone.extend(done.dropped.iter().map(|step| values![*lane, row_of(step)]));
-        let stay = done.handed.iter().filter(|(_, to)| !done.dropped.contains(*to));
-        handed.extend(stay.map(|(from, to)| values![*lane, *from, *to]));
+        gone.extend(done.dropped.iter().map(|row| values![*lane, *row]));
+        let stay = done.handed.iter().filter(|(row, _)| !done.dropped.contains(*row));
+        handed.extend(stay.map(|(row, to)| values![*lane, *row, *to]));
         let Some(scope) = book.scope else { continue };
         pushed.extend(done.pushed.iter().zip(book.last + 1..).map(|(t, n)| with_scope(scope, values![*lane, n, t.step, t.run.as_bytes()])));
     }
     if let Some(c) = Columns::of(gone) {
         // Who has no place is no fault: an action leaves whether it held one or not.
         let text = "DELETE FROM lanes l USING unnest($1::bytea[], $2::uuid[]) AS u(lane, step) WHERE l.lane = u.lane AND l.step = u.step";
-        out.push(Request { changes: None, ..c.request(text) });
+        out.push(c.request(text));
     }
-    put(
+    change(
         out,
         "UPDATE lanes l SET step = u.to_step FROM unnest($1::bytea[], $2::uuid[], $3::uuid[]) AS u(lane, from_step, to_step) \
          WHERE l.lane = u.lane AND l.step = u.from_step",
@@ -400,7 +406,7 @@ fn entries(tx: &PgTx, out: &mut Vec<Request>) {
         // The same key travels until its maker has heard that it is stored.
         let text = "INSERT INTO subject_keys (key_id, subject, wrapped, reseller_id, tenant_id, mode) \
              SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::uuid[], $5::uuid[], $6::smallint[]) ON CONFLICT (key_id) DO NOTHING";
-        out.push(Request { changes: None, ..c.request(text) });
+        out.push(c.request(text));
     }
     put(
         out,

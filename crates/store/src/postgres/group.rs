@@ -11,6 +11,7 @@ use tollgate_core::ports::{Clock, ConfigRev, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
+use crate::backend::Committed;
 use crate::error::Result;
 use crate::job::Pending;
 use crate::needs::{Alone, Config, Lock, Needs};
@@ -20,7 +21,6 @@ use crate::postgres::flush;
 use crate::postgres::statics::{Statics, expect_lock};
 use crate::postgres::tx::PgTx;
 use crate::row::Row;
-use crate::backend::Committed;
 use crate::tx::Tx;
 
 /// Most commands in one transaction.
@@ -246,7 +246,11 @@ fn run(job: &mut PgJob, tx: &mut PgTx) -> bool {
         tx.discard();
         return false;
     }
-    if ok { tx.merge() } else { tx.discard() }
+    if ok {
+        tx.merge()
+    } else {
+        tx.discard()
+    }
     true
 }
 

@@ -57,7 +57,7 @@ impl LedgerLog for PgStore {
         self.engine.all(Query { text: text.into(), values: of_scope(scope, values![action.as_bytes()]), read: read_entry }, scope)
     }
     fn frontier(&self, scope: Scope) -> Out<'_, Frontier> {
-        Box::pin(async move {
+        self.engine.settle(async move {
             let text = "SELECT frontier FROM logs WHERE tenant_id = $1 AND mode = $2";
             let query = Query { text: text.into(), values: of_scope(scope, Vec::new()), read: |r: Row<'_>| r.at::<Vec<u8>>(0) };
             match self.engine.one(query, scope).await? {
@@ -94,7 +94,7 @@ impl LedgerLog for PgStore {
         })
     }
     fn sequence(&self) -> Out<'_, u64> {
-        Box::pin(async move {
+        self.engine.settle(async move {
             let mut total = 0;
             loop {
                 let n = self.engine.sequence_some().await?;
@@ -192,4 +192,3 @@ fn place(scope: Scope, mut frontier: Frontier, entries: &[([u8; 16], Digest)]) -
     out.push(Request::new(text, who().chain([Param::One(frontier.to_bytes().into())]).collect()));
     Ok(out)
 }
-

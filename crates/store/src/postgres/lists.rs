@@ -2,7 +2,8 @@
 
 use tollgate_core::event::Event;
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, BoxFuture, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoreError, StoredEntry,
+    ActionFilter, ActionRecord, BoxFuture, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoreError,
+    StoredEntry,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -15,7 +16,7 @@ use crate::needs::{Alone, Needs};
 use crate::postgres::connection::{Param, Request, Tenants};
 use crate::postgres::ledger::{ENTRY, read_entry};
 use crate::postgres::store::Postgres;
-use crate::query::actions::{ACTION, read_action};
+use crate::query::actions::{COLUMNS, FROM, read_action};
 use crate::query::events::read_event;
 use crate::query::lists::{action_state, before_id};
 use crate::row::Row;
@@ -35,7 +36,7 @@ impl Ordered for Postgres {
     }
 
     fn begin_replay(&self, scope: Scope, range: ReplayRange, at: Timestamp) -> BoxFuture<'_, Result<ReplayState>> {
-        Box::pin(async move {
+        self.settle(async move {
             // What is stored by now has a position by then.
             self.publish_all().await?;
             let end = Query {
@@ -50,7 +51,7 @@ impl Ordered for Postgres {
     }
 
     fn forget_keys(&self, limit: u32) -> BoxFuture<'_, Result<u32>> {
-        Box::pin(async move {
+        self.settle(async move {
             let tenants = Tenants::of(self.learn_scopes().await?);
             let text = "DELETE FROM idempotency WHERE (tenant_id, mode, route, key) IN (SELECT tenant_id, mode, route, key FROM idempotency \
                  WHERE expires_at <= COALESCE($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) LIMIT $2) RETURNING 1";
@@ -60,7 +61,7 @@ impl Ordered for Postgres {
     }
 
     fn publish(&self) -> BoxFuture<'_, Result<u64>> {
-        Box::pin(self.publish_all())
+        self.settle(self.publish_all())
     }
 
     fn learned(&self, a: &ActionRecord) {
@@ -71,17 +72,17 @@ impl Ordered for Postgres {
         let text = "SELECT * FROM events WHERE id < $1 AND tenant_id = $2 AND mode = $3 AND (event_type = $4 OR $4 IS NULL) \
              AND (source = $5 OR $5 IS NULL) AND (subject = $6 OR $6 IS NULL) ORDER BY id DESC LIMIT $7";
         let values = values![before_id(page), s.tenant_id.as_bytes(), s.mode.as_int(), f.event_type, f.source, f.subject, page.limit];
-        Box::pin(async move {
+        self.settle(async move {
             let found = self.walk(Query { text: text.into(), values, read: read_event }, s).await?;
             Ok(by_id(found, |e| *e.id.as_bytes()))
         })
     }
 
     fn list_actions(&self, s: Scope, f: ActionFilter, page: Page) -> ListOut<'_, ActionRecord> {
-        Box::pin(async move {
+        self.settle(async move {
             let Ok(state) = action_state(f.state.as_deref()) else { return Ok(Vec::new()) };
             let text = format!(
-                "{ACTION} WHERE a.id < $1 AND a.tenant_id = $2 AND a.mode = $3 AND (a.run_id = $4 OR $4 IS NULL) AND (a.state = $5 OR $5 IS NULL)
+                "{COLUMNS} {FROM} WHERE a.id < $1 AND a.tenant_id = $2 AND a.mode = $3 AND (a.run_id = $4 OR $4 IS NULL) AND (a.state = $5 OR $5 IS NULL)
                  AND (a.disposition = $6 OR $6 IS NULL) AND (a.tool = $7 OR $7 IS NULL) ORDER BY a.id DESC LIMIT $8"
             );
             let (run, disposition) = (f.run.map(|r| *r.as_bytes()), f.disposition.map(tollgate_core::ledger::Disposition::as_str));
@@ -100,7 +101,7 @@ impl Ordered for Postgres {
         );
         let (kind, action) = (f.kind.map(tollgate_core::ledger::Kind::as_str), f.action.map(|a| *a.as_bytes()));
         let values = values![before, s.tenant_id.as_bytes(), s.mode.as_int(), kind, action, page.limit];
-        Box::pin(async move {
+        self.settle(async move {
             let found = self.walk(Query { text: text.into(), values, read: read_entry }, s).await?;
             Ok::<_, StoreError>(found.into_iter().map(|e| Listed { row: u128::from(e.position.unwrap_or(0)), item: e }).collect())
         })

@@ -5,11 +5,10 @@ use tokio_postgres::{Client, NoTls};
 use super::options::{Login, SetupError};
 
 /// The version this binary writes and reads.
-pub(crate) const VERSION: i64 = 2;
-const MIGRATIONS: &[(i64, &str)] = &[
-    (1, include_str!("../../migrations/postgres/0001_init.sql")),
-    (2, include_str!("../../migrations/postgres/0002_processes.sql")),
-];
+pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
+/// By their numbers, from 1.
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/postgres/0001_init.sql"), include_str!("../../migrations/postgres/0002_processes.sql")];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
 /// One migration at a time in a database.
 const LOCK: i64 = 0x7467_6174_6d69_6701;
@@ -31,9 +30,9 @@ pub async fn migrate(login: &Login) -> Result<(i64, i64), SetupError> {
     if found > VERSION {
         return Err(SetupError::Newer { found, needed: VERSION });
     }
-    for (number, sql) in MIGRATIONS.iter().filter(|(n, _)| *n > found) {
+    for (number, sql) in (1_i64..).zip(MIGRATIONS).filter(|(n, _)| *n > found) {
         let note = format!("INSERT INTO meta (k, v) VALUES ('schema_version', {number}) ON CONFLICT (k) DO UPDATE SET v = excluded.v");
-        client.batch_execute(&format!("BEGIN; {sql}; {note}; COMMIT")).await.map_err(failed(*number))?;
+        client.batch_execute(&format!("BEGIN; {sql}; {note}; COMMIT")).await.map_err(failed(number))?;
     }
     client.batch_execute(&format!("BEGIN; {SECURITY}; COMMIT; ANALYZE")).await.map_err(failed(VERSION))?;
     Ok((found, VERSION))
@@ -57,7 +56,10 @@ pub(super) fn said(e: &tokio_postgres::Error) -> String {
 
 pub(super) async fn check_server(client: &Client) -> Result<(), SetupError> {
     let broken = |e: tokio_postgres::Error| SetupError::Unreachable { shown: String::new(), message: said(&e) };
-    let row = client.query_one("SELECT current_setting('server_version_num')::int, current_setting('server_version')", &[]).await.map_err(broken)?;
+    let row = client
+        .query_one("SELECT current_setting('server_version_num')::int, current_setting('server_version')", &[])
+        .await
+        .map_err(broken)?;
     if row.get::<_, i32>(0) < 150_000 { Err(SetupError::TooOld(row.get(1))) } else { Ok(()) }
 }
 

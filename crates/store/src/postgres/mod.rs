@@ -6,6 +6,7 @@ mod exec;
 mod fetch;
 mod flush;
 mod group;
+mod inline;
 mod ledger;
 mod lists;
 mod migrate;

@@ -80,6 +80,8 @@ pub struct PgOptions {
     pub readers: usize,
     /// A clock in the place of the database's, for tests.
     pub clock: Option<Arc<dyn Clock>>,
+    /// Everything runs to its end in the caller's thread, its connections in this runtime. For the simulator.
+    pub inline: Option<tokio::runtime::Handle>,
     /// Called after a commit of this process that others may wait for. Must not block.
     pub on_commit: Box<dyn Fn(Committed) + Send + Sync>,
 }
@@ -91,7 +93,9 @@ pub enum SetupError {
     #[error("the database URL cannot be used: {0}; it looks like postgres://user:password@host:5432/database")]
     BadUrl(String),
     /// TLS was asked for.
-    #[error("the database URL says sslmode=require, and this build speaks no TLS to Postgres: use a local socket, a private network or a TLS proxy")]
+    #[error(
+        "the database URL says sslmode=require, and this build speaks no TLS to Postgres: use a local socket, a private network or a TLS proxy"
+    )]
     NoTls,
     /// It does not answer.
     #[error("the database {shown} cannot be reached: {message}")]

@@ -14,6 +14,7 @@ use crate::job::Pending;
 use crate::needs::Needs;
 use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
 use crate::postgres::group::{Command, Committer, PgJob, Shared};
+use crate::postgres::inline::settle;
 use crate::postgres::migrate::{self, VERSION};
 use crate::postgres::options::{Login, PgOptions, Role, SetupError};
 use crate::postgres::pool::Pool;
@@ -31,6 +32,7 @@ pub struct Postgres {
     pub(crate) pool: Pool,
     pub(crate) hand: Mutex<Option<Connection>>,
     committers: Vec<tokio::task::JoinHandle<()>>,
+    inline: Option<tokio::runtime::Handle>,
 }
 
 /// The ports over Postgres.
@@ -48,7 +50,7 @@ impl PgStore {
 
 impl Postgres {
     async fn open(options: PgOptions) -> std::result::Result<Self, SetupError> {
-        let PgOptions { login, role, readers, clock, on_commit } = options;
+        let PgOptions { login, role, readers, clock, inline, on_commit } = options;
         check(&login, role).await?;
         let (queue, commands) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
@@ -61,7 +63,7 @@ impl Postgres {
         });
         let committers = (0..COMMITTERS).map(|_| tokio::spawn(Committer::new(Arc::clone(&shared)).serve())).collect();
         let pool = Pool::new(login.config, readers.max(1));
-        let engine = Self { shared, queue, pool, hand: Mutex::new(None), committers };
+        let engine = Self { shared, queue, pool, hand: Mutex::new(None), committers, inline };
         engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
         Ok(engine)
     }
@@ -99,6 +101,11 @@ impl Postgres {
         let answers = connection.send_as(&tenants, requests).await;
         *hand = Some(connection);
         Ok(answers?)
+    }
+
+    /// A future as it is, or its outcome when everything runs in the caller's thread.
+    pub(crate) fn settle<'a, T: Send + 'a>(&'a self, future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+        settle(self.inline.as_ref(), future)
     }
 
     /// The injected clock's time; the database's where there is none.
@@ -155,30 +162,26 @@ async fn gather<T>(engine: &Postgres, query: Query<T>, of: Reach) -> Result<Vec<
 }
 
 impl Backend for Postgres {
-    fn write<T: Send + 'static>(
-        &self,
-        needs: Needs,
-        run: impl Fn(&mut dyn Tx) -> Result<T> + Send + 'static,
-    ) -> BoxFuture<'_, Result<T>> {
+    fn write<T: Send + 'static>(&self, needs: Needs, run: impl Fn(&mut dyn Tx) -> Result<T> + Send + 'static) -> BoxFuture<'_, Result<T>> {
         let (pending, answer) = Pending::new();
         let closed = || StoreError::Unavailable("the store is closed".to_owned());
         let sent = self.queue.send(Box::new(Command { needs, run, pending }));
-        Box::pin(async move {
+        self.settle(async move {
             sent.map_err(|_| closed())?;
             answer.await.map_err(|_| closed())?
         })
     }
 
     fn all<T: Send + 'static>(&self, query: Query<T>, of: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>> {
-        Box::pin(gather(self, query, of.into()))
+        self.settle(gather(self, query, of.into()))
     }
 
     fn walk<T: Send + 'static>(&self, query: Query<T>, of: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>> {
-        Box::pin(gather(self, query, of.into()))
+        self.settle(gather(self, query, of.into()))
     }
 
     fn now(&self) -> BoxFuture<'_, Result<Timestamp>> {
-        Box::pin(async move {
+        self.settle(async move {
             if let Some(clock) = &self.shared.clock {
                 return Ok(clock.now());
             }

@@ -17,18 +17,20 @@ use crate::tx::{Query, inherits};
 use crate::value::values;
 
 /// The columns that [`read_action`] needs. A key that is free again hands its generation to whoever comes next.
-pub(crate) const ACTION: &str = "SELECT a.id, a.reseller_id, a.tenant_id, a.mode, a.run_id, a.attempts, a.last_intent, a.open_session, a.key, \
+pub(crate) const COLUMNS: &str = "SELECT a.id, a.reseller_id, a.tenant_id, a.mode, a.run_id, a.attempts, a.last_intent, a.open_session, a.key, \
      a.fingerprint, a.disposition, k.generation AS key_generation, k.began AS key_began, a.generation, a.generation_began, r.event_id, \
      e.subject, r.bundle, r.principal, a.seq, r.actions, a.proposal, a.tool_digest, a.effect, a.salt, a.lane, a.state, a.reason, a.detail, \
      a.receipt, a.output, a.in_doubt, a.doubt_deadline, a.verify_failures, a.deadline_at, a.rendered, a.last_end, a.approval, a.compensates, \
      r.cancelling, \
-     a.created_at, a.updated_at, a.n \
-     FROM actions a JOIN runs r ON r.id = a.run_id LEFT JOIN events e ON e.id = r.event_id LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3";
+     a.created_at, a.updated_at";
+/// Where they come from.
+pub(crate) const FROM: &str = "FROM actions a JOIN runs r ON r.id = a.run_id LEFT JOIN events e ON e.id = r.event_id \
+     LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3";
 
 /// One action of this tenant and mode.
 pub(crate) fn one(scope: Scope, id: ActionId) -> Query<ActionRecord> {
     Query {
-        text: format!("{ACTION} WHERE a.id = $1 AND a.tenant_id = $2 AND a.mode = $3").into(),
+        text: format!("{COLUMNS} {FROM} WHERE a.id = $1 AND a.tenant_id = $2 AND a.mode = $3").into(),
         values: values![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()],
         read: read_action,
     }
@@ -37,7 +39,7 @@ pub(crate) fn one(scope: Scope, id: ActionId) -> Query<ActionRecord> {
 /// The actions of a run, in the order of its plan.
 pub(crate) fn of_run(scope: Scope, run: RunId) -> Query<ActionRecord> {
     Query {
-        text: format!("{ACTION} WHERE a.run_id = $1 AND a.tenant_id = $2 AND a.mode = $3 ORDER BY a.seq").into(),
+        text: format!("{COLUMNS} {FROM} WHERE a.run_id = $1 AND a.tenant_id = $2 AND a.mode = $3 ORDER BY a.seq").into(),
         values: values![run.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()],
         read: read_action,
     }
@@ -86,7 +88,7 @@ impl Columns<'_> {
     }
 }
 
-/// Reads a row of [`ACTION`].
+/// Reads a row of [`COLUMNS`].
 pub(crate) fn read_action(row: Row<'_>) -> Result<ActionRecord> {
     let mut c = Columns { row, at: 0 };
     let id = ActionId::from_bytes(c.id("id")?);

@@ -21,7 +21,7 @@ pub(crate) fn active_bundle(s: Scope) -> Query<Digest> {
 
 /// A content-addressed body.
 pub(crate) fn artifact(d: Digest) -> Query<Vec<u8>> {
-    Query { text: "SELECT body FROM artifacts WHERE digest = $1".into(), values: values![d], read: |r: Row<'_>| r.at(0) }
+    Query { text: "SELECT body FROM artifacts WHERE digest = $1 LIMIT 1".into(), values: values![d], read: |r: Row<'_>| r.at(0) }
 }
 
 /// Statuses: kind, name, status.

@@ -5,7 +5,6 @@ use tollgate_core::action::ActionState;
 use tollgate_core::attempt::Attempts;
 use tollgate_core::id::{ActionId, ApprovalId, EntryId, RunId, SessionId};
 use tollgate_core::ledger::Disposition;
-use tollgate_core::plan::ProposedAction;
 use tollgate_core::ports::{ActionRecord, KeyClaim, OpenAttempt};
 use tollgate_core::run::ActionView;
 use tollgate_core::scope::Scope;
@@ -27,8 +26,8 @@ const HEAD: &str = "SELECT a.run_id, a.lane, a.key, a.fingerprint, a.state, a.at
      WHERE a.id = ?1 AND a.tenant_id = ?2 AND a.mode = ?3";
 
 const INSERT: &str = "INSERT INTO actions (id, run_id, seq, reseller_id, tenant_id, mode, tool, tool_digest, effect, proposal, salt, lane, key, \
-     fingerprint, strict, state, compensates, created_at, updated_at) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18)";
+     fingerprint, strict, state, compensates, flags, created_at, updated_at) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19)";
 
 fn read_head(r: Row<'_>, scope: Scope, id: ActionId) -> Result<ActionHead> {
     let attempts = r.at(5)?;
@@ -86,15 +85,14 @@ impl Actions for SqliteTx<'_> {
     }
 
     fn views(&mut self, _: Scope, run: RunId) -> Result<Vec<View>> {
-        let mut sql = self.sql(
-            "SELECT id, state, disposition, resolved, proposal, compensates IS NOT NULL FROM actions WHERE run_id = ?1 ORDER BY seq",
-        )?;
+        let mut sql = self
+            .sql("SELECT id, state, disposition, resolved, flags, compensates IS NOT NULL FROM actions WHERE run_id = ?1 ORDER BY seq")?;
         let mut rows = sql.query([run.as_bytes()]).or_store()?;
         let mut out = Vec::new();
         while let Some(row) = rows.next().or_store()? {
             let r = Row::Sqlite(row);
             let disposition: Option<String> = r.at(2)?;
-            let proposal: ProposedAction = serde_json::from_slice(&r.at::<Vec<u8>>(4)?).map_err(|_| damaged("an action's proposal"))?;
+            let flags: i64 = r.at(4)?;
             out.push(View {
                 id: ActionId::from_bytes(r.at(0)?),
                 compensates: r.at(5)?,
@@ -105,8 +103,8 @@ impl Actions for SqliteTx<'_> {
                         .map(|d| Disposition::parse(d).ok_or_else(|| damaged("a disposition")))
                         .transpose()?,
                     resolved_applied: r.at::<Option<bool>>(3)? == Some(true),
-                    independent: proposal.independent,
-                    continue_on_failure: proposal.continue_on_failure,
+                    independent: flags & 1 != 0,
+                    continue_on_failure: flags & 2 != 0,
                 },
             });
         }
@@ -134,6 +132,7 @@ impl Actions for SqliteTx<'_> {
             n.strict,
             ActionState::Proposed.as_int(),
             n.compensates.map(|c| *c.as_bytes()),
+            n.flags(),
             n.at.as_micros()
         ];
         self.exec(INSERT, values).map(|_| ())

@@ -12,7 +12,7 @@ use crate::backend::{Backend, Ordered};
 use crate::codec::int;
 use crate::command::replay;
 use crate::error::{OrStore, Result};
-use crate::query::actions::{ACTION, read_action};
+use crate::query::actions::{COLUMNS, FROM, read_action};
 use crate::query::events::read_event;
 use crate::query::lists::action_state;
 use crate::row::Row;
@@ -65,7 +65,7 @@ fn events(conn: &Connection, s: Scope, f: &EventFilter, page: Page) -> Result<Ve
 fn actions(conn: &Connection, s: Scope, f: &ActionFilter, page: Page) -> Result<Vec<Listed<ActionRecord>>> {
     let Ok(state) = action_state(f.state.as_deref()) else { return Ok(Vec::new()) };
     let sql = format!(
-        "{ACTION} WHERE a.n < $1 AND a.tenant_id = $2 AND a.mode = $3 AND (a.run_id = $4 OR $4 IS NULL) AND (a.state = $5 OR $5 IS NULL)
+        "{COLUMNS}, a.n {FROM} WHERE a.n < $1 AND a.tenant_id = $2 AND a.mode = $3 AND (a.run_id = $4 OR $4 IS NULL) AND (a.state = $5 OR $5 IS NULL)
          AND (a.disposition = $6 OR $6 IS NULL) AND (a.tool = $7 OR $7 IS NULL) ORDER BY a.n DESC LIMIT $8"
     );
     let (run, disposition) = (f.run.map(|r| *r.as_bytes()), f.disposition.map(tollgate_core::ledger::Disposition::as_str));

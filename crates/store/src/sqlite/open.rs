@@ -11,11 +11,12 @@ use tollgate_core::ports::Clock;
 use crate::backend::Committed;
 
 /// The version this binary writes and reads.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// `tgat` in ASCII: a SQLite file of another program is not ours.
 const APPLICATION_ID: i32 = 0x7467_6174;
-const MIGRATIONS: &[(i64, &str)] =
-    &[(1, include_str!("../../migrations/sqlite/0001_init.sql")), (2, include_str!("../../migrations/sqlite/0002_processes.sql"))];
+/// By their numbers, from 1.
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/sqlite/0001_init.sql"), include_str!("../../migrations/sqlite/0002_processes.sql")];
 /// Pages of WAL before a checkpoint: measured against rate and tail latency, see `facts` in ARCHITECTURE.md.
 const AUTOCHECKPOINT: i64 = 4000;
 const STATEMENTS: usize = 256;
@@ -111,7 +112,7 @@ pub(crate) fn writer(path: Option<&Path>) -> Result<Connection, OpenError> {
     conn.pragma_update(None, "foreign_keys", true).map_err(fail)?;
     conn.pragma_update(None, "cell_size_check", true).map_err(fail)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
-    for (number, sql) in MIGRATIONS.iter().filter(|(n, _)| *n > version) {
+    for (number, sql) in (1_i64..).zip(MIGRATIONS).filter(|(n, _)| *n > version) {
         let script = format!("BEGIN IMMEDIATE; {sql} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;");
         conn.execute_batch(&script).map_err(fail)?;
     }

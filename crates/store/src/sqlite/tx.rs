@@ -8,9 +8,9 @@ use tollgate_core::ports::{ConfigRev, NewEntry, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
+use crate::backend::Committed;
 use crate::codec::int;
 use crate::error::{OrStore, Result, damaged};
-use crate::backend::Committed;
 use crate::tx::Tx;
 
 /// Bits of a row id that are the position in its log.

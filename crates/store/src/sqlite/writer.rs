@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tollgate_core::ports::StoreError;
 
-use crate::error::{Result, from_sqlite};
 use crate::backend::Committed;
+use crate::error::{Result, from_sqlite};
 use crate::job::Pending;
 use crate::sqlite::tx::{Heads, SqliteTx};
 

@@ -59,6 +59,14 @@ pub(crate) struct NewActionRow<'a> {
     pub(crate) at: Timestamp,
 }
 
+impl NewActionRow<'_> {
+    /// What the run machine needs to know of it: 1 independent, 2 goes on after a failure.
+    pub(crate) fn flags(&self) -> i64 {
+        let p = &self.action.proposal;
+        i64::from(p.independent) | i64::from(p.continue_on_failure) << 1
+    }
+}
+
 /// A change of an action beside its state.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum ActionChange<'a> {

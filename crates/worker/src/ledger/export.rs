@@ -48,9 +48,16 @@ pub(crate) async fn export(source: &Source<'_>, scope: Scope, filter: &ExportFil
         if entries.is_empty() {
             return Err(DeskError::Unavailable(format!("the ledger has no entry at {at}: the store is damaged")));
         }
-        for entry in entries.into_iter().filter(|e| e.position < to) {
-            at = entry.position + 1;
-            write(source, scope, filter, entry, &mut out, &mut artifacts).await?;
+        for entry in entries {
+            let position = at;
+            if entry.position != Some(position) {
+                return Err(DeskError::Unavailable(format!("the ledger has no entry at {position}: the store is damaged")));
+            }
+            if position >= to {
+                break;
+            }
+            at += 1;
+            write(source, scope, filter, (position, entry), &mut out, &mut artifacts).await?;
         }
     }
     let bytes = out.finish(source.signer.key()).map_err(|e| broken(&e))?;
@@ -61,13 +68,13 @@ async fn write(
     source: &Source<'_>,
     scope: Scope,
     filter: &ExportFilter,
-    entry: StoredEntry,
+    (position, entry): (u64, StoredEntry),
     out: &mut ExportWriter<Vec<u8>>,
     artifacts: &mut BTreeMap<Digest, ()>,
 ) -> Result<(), DeskError> {
-    let read = Entry::from_leaf(&entry.leaf).map_err(|e| DeskError::Unavailable(format!("entry {}: {e}", entry.position)))?;
+    let read = Entry::from_leaf(&entry.leaf).map_err(|e| DeskError::Unavailable(format!("entry {position}: {e}")))?;
     if filter.action.is_some_and(|wanted| read.body.of().is_none_or(|of| of.action != wanted)) {
-        return out.write(Item::Hidden { pos: entry.position, hash: entry.leaf_hash }).map_err(|e| broken(&e));
+        return out.write(Item::Hidden { pos: position, hash: entry.leaf_hash }).map_err(|e| broken(&e));
     }
     if let Some(decided) = read.body.decision()
         && artifacts.insert(decided.policy_version, ()).is_none()
@@ -76,7 +83,7 @@ async fn write(
         out.write(Item::Artifact(artifact)).map_err(|e| broken(&e))?;
     }
     let openings = openings(source, scope, &entry).await?;
-    out.write(Item::Entry { pos: entry.position, leaf: entry.leaf, openings, erased: None }).map_err(|e| broken(&e))
+    out.write(Item::Entry { pos: position, leaf: entry.leaf, openings, erased: None }).map_err(|e| broken(&e))
 }
 
 async fn artifact(source: &Source<'_>, version: Digest) -> Result<Value, DeskError> {
@@ -90,12 +97,12 @@ async fn openings(source: &Source<'_>, scope: Scope, entry: &StoredEntry) -> Res
     let Some(sealed) = &entry.sealed else { return Ok(Vec::new()) };
     let key = match sealed_key_id(sealed) {
         Some(id) => source.ledger.subject_key(scope, id).await?,
-        None => return Err(StoreError::Corrupt(format!("the sealed values of entry {}", entry.position)).into()),
+        None => return Err(StoreError::Corrupt(format!("the sealed values of entry {}", entry.id)).into()),
     };
     match source.sealer.open(scope, sealed, key.as_ref()) {
         Ok(plain) => {
             let all: Openings = serde_json::from_slice(&plain)
-                .map_err(|_| DeskError::Unavailable(format!("the sealed values of entry {} do not read back", entry.position)))?;
+                .map_err(|_| DeskError::Unavailable(format!("the sealed values of entry {} do not read back", entry.id)))?;
             Ok(all.into_values().collect())
         }
         Err(VaultError::Erased) => Ok(Vec::new()),

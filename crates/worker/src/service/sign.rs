@@ -90,6 +90,7 @@ impl Signer {
     /// # Errors
     /// When the store or the keeper cannot write.
     pub async fn sign(&self, scope: Scope) -> Result<Option<SignedCheckpoint>, StoreError> {
+        self.ledger.sequence().await?;
         let newest = self.newest(scope).await?;
         let frontier = self.ledger.frontier(scope).await?;
         if frontier.size() == newest.as_ref().map_or(0, |c| c.checkpoint.size) {

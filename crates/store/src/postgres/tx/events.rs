@@ -23,9 +23,7 @@ impl Events for PgTx {
     fn remembered(&mut self, scope: Scope, d: &Dedupe) -> Result<Option<Remembered>> {
         let name = request(scope, d);
         self.lock(Lock::Request(name))?;
-        if !self.request_names.contains_key(&name) {
-            self.request_names.insert(name, (scope, d.route.clone(), d.key.clone()));
-        }
+        self.request_names.entry(name).or_insert_with(|| (scope, d.route.clone(), d.key.clone()));
         Ok(self.requests.get(&name)?.map(|r| r.is))
     }
 

@@ -15,9 +15,9 @@ use super::PgTx;
 /// What commands do to a lane.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
-    /// Steps taken out.
+    /// Rows taken out, by the step that they were fetched with.
     pub(crate) dropped: BTreeSet<[u8; 16]>,
-    /// Places given from one step to another.
+    /// Places given to another step, by the step that they were fetched with.
     pub(crate) handed: BTreeMap<[u8; 16], [u8; 16]>,
     /// Steps with a new last place, in order.
     pub(crate) pushed: Vec<Ticket>,
@@ -75,7 +75,7 @@ impl LaneBook {
         let now = self.now();
         let still = |t: &Ticket| {
             let step = now.handed.get(&t.step).copied().unwrap_or(t.step);
-            (!now.dropped.contains(&step)).then_some(Ticket { step, run: t.run })
+            (!now.dropped.contains(&t.step)).then_some(Ticket { step, run: t.run })
         };
         if let Some(t) = self.front.iter().find_map(still) {
             return Ok(Some(t));
@@ -87,15 +87,21 @@ impl LaneBook {
         Ok(now.pushed.first().copied())
     }
 
+    /// The step that the row of a step was fetched with; none when its place was given away.
+    fn row_of(now: &Changes, step: [u8; 16]) -> Option<[u8; 16]> {
+        match now.handed.iter().find(|(_, to)| **to == step) {
+            Some((row, _)) => Some(*row),
+            None => (!now.handed.contains_key(&step)).then_some(step),
+        }
+    }
+
     fn has(&mut self, step: [u8; 16]) -> Result<bool> {
         let now = self.now();
-        if now.pushed.iter().any(|t| t.step == step) || now.handed.values().any(|s| *s == step) {
+        if now.pushed.iter().any(|t| t.step == step) {
             return Ok(true);
         }
-        if now.dropped.contains(&step) {
-            return Ok(false);
-        }
-        if self.front.iter().any(|t| t.step == step) {
+        let Some(row) = Self::row_of(now, step).filter(|row| !now.dropped.contains(row)) else { return Ok(false) };
+        if row != step || self.front.iter().any(|t| t.step == row) {
             return Ok(true);
         }
         if !self.more {
@@ -113,7 +119,7 @@ impl LaneBook {
         let before = c.pushed.len();
         c.pushed.retain(|t| t.step != step);
         if c.pushed.len() == before {
-            c.dropped.insert(step);
+            c.dropped.extend(Self::row_of(c, step));
         }
     }
 }
@@ -158,8 +164,9 @@ impl Lanes for PgTx {
         match c.pushed.iter_mut().find(|t| t.step == from) {
             Some(t) => t.step = to,
             None => {
-                let original = c.handed.iter().find(|(_, now)| **now == from).map_or(from, |(original, _)| *original);
-                c.handed.insert(original, to);
+                if let Some(row) = LaneBook::row_of(c, from) {
+                    c.handed.insert(row, to);
+                }
             }
         }
         Ok(())
@@ -198,6 +205,8 @@ mod tests {
         b.changing().handed.insert([1; 16], [7; 16]);
         assert_eq!(b.head().unwrap().unwrap().step, [7; 16]);
         assert!(b.has([7; 16]).unwrap());
+        b.drop_step([1; 16]);
+        assert_eq!(b.head().unwrap().unwrap().step, [7; 16], "who gave its place away leaves none");
         b.drop_step([7; 16]);
         b.merge();
         assert_eq!(b.head().unwrap().unwrap().step, [2; 16]);

@@ -25,7 +25,7 @@ async fn approve_all(h: &House) {
 
 /// An action that was not sent, and must ask a person before it is tried again.
 async fn asks_again(behaviour: Behaviour) -> (House, tollgate_worker::Engine) {
-    let h = House::new(1, Ordering::Strict).unwrap();
+    let h = super::house_of(Ordering::Strict);
     let w = h.worker().await.unwrap();
     h.remote.set_remembers_rejections(true);
     h.remote.script([behaviour]);

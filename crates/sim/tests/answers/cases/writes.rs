@@ -30,6 +30,7 @@ async fn an_entry_that_is_refused_leaves_no_leaf_in_the_tree() {
     // Its id is taken: the first thing that this command would write is refused.
     assert!(h.store.append(scope(), change(&h, 1)).await.is_err());
     h.store.append(scope(), change(&h, 2)).await.unwrap();
+    h.store.sequence().await.unwrap();
     assert_eq!(h.store.frontier(scope()).await.unwrap().size(), 2);
     assert_eq!(h.faults().await.unwrap(), Vec::<Fault>::new());
     assert_eq!(h.unverifiable().await.unwrap(), None);

@@ -1,16 +1,11 @@
-//! Rows of the table on keys, generations and the order in lanes, and on members of one group commit.
+//! Rows of the table on keys, generations and the order in lanes.
 
-use std::sync::{Arc, mpsc};
-
-use tollgate_core::hash::Digest;
-use tollgate_core::id::RunId;
 use tollgate_core::ledger::Disposition;
-use tollgate_core::ports::{Answer, BoxFuture, Clock, ConfigRev, Desk, EventLog, IngestEvent, Ingested, NewRun, StoreError};
+use tollgate_core::ports::{Answer, Desk};
 use tollgate_core::spec::Ordering;
 use tollgate_core::verdict::Verdict;
 use tollgate_sim::{House, someone};
-use tollgate_store::{Options, SqliteStore};
-use tollgate_testkit::{Behaviour, SimClock, event, scope};
+use tollgate_testkit::Behaviour;
 
 use super::{asked, effects, ends, house};
 
@@ -40,7 +35,7 @@ async fn a_rejection_that_the_remote_keeps_under_a_key_is_not_met_again() {
 #[tokio::test]
 async fn ordering_strict_a_waiting_approval_blocks_its_entity() {
     for (ordering, first) in [(Ordering::Strict, "a"), (Ordering::Relaxed, "b")] {
-        let h = House::new(1, ordering).unwrap();
+        let h = super::house_of(ordering);
         let w = h.worker().await.unwrap();
         h.policy.set(Verdict::RequireApproval);
         h.send(&[on("e", "a")]).await.unwrap();
@@ -64,7 +59,7 @@ async fn ordering_strict_a_waiting_approval_blocks_its_entity() {
 #[tokio::test]
 async fn ordering_strict_events_keep_their_order_whoever_comes_first() {
     for (ordering, want) in [(Ordering::Strict, ["a", "b"]), (Ordering::Relaxed, ["b", "a"])] {
-        let h = House::new(1, ordering).unwrap();
+        let h = super::house_of(ordering);
         let w = h.worker().await.unwrap();
         h.send(&[on("e", "a")]).await.unwrap();
         h.send(&[on("e", "b")]).await.unwrap();
@@ -75,43 +70,5 @@ async fn ordering_strict_events_keep_their_order_whoever_comes_first() {
         h.settle(&w).await.unwrap();
         let order: Vec<_> = h.disposed().await.unwrap().into_iter().map(|a| a.proposal.args["id"].clone()).collect();
         assert_eq!((ends(&h).await, order), (vec![Disposition::Applied; 2], want.map(Into::into).to_vec()), "{ordering:?}");
-    }
-}
-
-/// Queues a command that stores these events, each with a run. One that names an event twice fails halfway, after its first insert.
-fn ingest<'a>(store: &'a SqliteStore, rev: ConfigRev, ids: &[u8]) -> BoxFuture<'a, Result<Vec<Ingested>, StoreError>> {
-    let at = SimClock::default().now();
-    let run = |n: u8| NewRun { id: RunId::from_bytes([n; 16]), operator: "op".to_owned(), bundle: Digest::of(b"b"), strict: false };
-    let new = |n: &u8| IngestEvent { event: event([*n; 16], at, &serde_json::json!([])), dedupe: None, runs: vec![run(*n)] };
-    store.ingest(scope(), rev, ids.iter().map(new).collect(), None)
-}
-
-#[tokio::test]
-async fn one_bad_member_of_a_group_commit() {
-    // Each member as the events it stores; how many commits follow, and which events are there in the end.
-    let good: [&[u8]; 3] = [&[2], &[3, 4], &[5]];
-    let bad: [&[u8]; 3] = [&[2], &[3, 3], &[5]];
-    for (members, commits, stored) in [(good, 1, vec![1, 2, 3, 4, 5]), (bad, 2, vec![1, 2, 5])] {
-        let (told, told_of) = mpsc::channel();
-        let (go, may_go) = mpsc::channel::<()>();
-        // The writer stands still after its first commit, so that what is queued meanwhile becomes one group.
-        let on_commit = Box::new(move |_| {
-            let _ = (told.send(()), may_go.recv());
-        });
-        let clock = Arc::new(SimClock::default());
-        let store = SqliteStore::open(Options { path: None, clock, inline: false, on_commit }).unwrap();
-        let first = ingest(&store, ConfigRev(0), &[1]);
-        told_of.recv().unwrap();
-        let queued: Vec<_> = members.iter().map(|ids| ingest(&store, ConfigRev(0), ids)).collect();
-        drop(go);
-        first.await.unwrap();
-        for (ids, answer) in members.iter().zip(queued) {
-            let fails = ids.windows(2).any(|w| w[0] == w[1]);
-            assert_eq!(answer.await.is_err(), fails, "{ids:?}");
-        }
-        let there = store.events_after(scope(), 0, 10).await.unwrap();
-        let there: Vec<_> = there.into_iter().map(|(_, e)| e.id.as_bytes()[0]).collect();
-        assert_eq!(there, stored);
-        assert_eq!(told_of.try_iter().count(), commits, "{members:?}");
     }
 }

@@ -1,0 +1,70 @@
+//! The store under a world: embedded in memory, or a database of its own on a Postgres server.
+
+use std::sync::{Arc, LazyLock};
+
+use tokio::runtime::{Builder, Runtime};
+use tollgate_core::ports::{Clock, Ports};
+use tollgate_private_postgres::{Server, Shared};
+use tollgate_store::testing::Database;
+use tollgate_store::{Login, Options, PgOptions, PgStore, Role, SqliteStore};
+
+use crate::house::HouseError;
+
+/// Which engine a world stands on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// SQLite in memory.
+    Sqlite,
+    /// A database on the server that `TOLLGATE_TEST_POSTGRES` names, or on a private one.
+    Postgres,
+}
+
+/// Connections live here, outside the worlds' runtimes, whose clocks stand still.
+static CONNECTIONS: LazyLock<std::io::Result<Runtime>> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build());
+static SERVER: LazyLock<Result<Shared, String>> = LazyLock::new(|| Server::shared().map_err(|e| e.to_string()));
+
+/// A store, and the database behind it.
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Ports>,
+    pub(crate) base: Option<Base>,
+}
+
+/// A database that is dropped with its world.
+pub(crate) struct Base(Option<Database>);
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        if let Some(database) = self.0.take() {
+            // What stays behind is dropped with the server.
+            let _ = elsewhere(async move { database.remove().await });
+        }
+    }
+}
+
+/// Runs a future on the connections' runtime, from whichever thread.
+fn elsewhere<T: Send>(future: impl Future<Output = T> + Send) -> Result<T, HouseError> {
+    let runtime = CONNECTIONS.as_ref().map_err(|e| HouseError::Engine(e.to_string()))?;
+    std::thread::scope(|s| s.spawn(|| runtime.block_on(future)).join()).map_err(|_| HouseError::Engine("the thread died".to_owned()))
+}
+
+/// Opens an empty store.
+pub(crate) fn open(engine: Engine, clock: Arc<dyn Clock>) -> Result<Opened, HouseError> {
+    if engine == Engine::Sqlite {
+        let options = Options { path: None, clock, inline: true, on_commit: Box::new(|_| {}) };
+        return Ok(Opened { store: Arc::new(SqliteStore::open(options)?), base: None });
+    }
+    let failed = |e: &dyn std::fmt::Display| HouseError::Engine(e.to_string());
+    let url = SERVER.as_ref().map_err(|e| HouseError::Engine(e.clone()))?.url("postgres");
+    let inline = CONNECTIONS.as_ref().map_err(|e| failed(e))?.handle().clone();
+    let (store, database) = elsewhere(async move {
+        let database = Database::create(&url).await.map_err(|e| e.to_string())?;
+        let login = Login::parse(&database.serve()).map_err(|e| e.to_string())?;
+        let options =
+            PgOptions { login, role: Role::Serve, readers: 2, clock: Some(clock), inline: Some(inline), on_commit: Box::new(|_| {}) };
+        let store = PgStore::open(options).await.map_err(|e| e.to_string())?;
+        Ok::<_, String>((store, database))
+    })?
+    .map_err(HouseError::Engine)?;
+    Ok(Opened { store: Arc::new(store), base: Some(Base(Some(database))) })
+}
