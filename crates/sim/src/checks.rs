@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate_core::attempt::AttemptResult;
 use tollgate_core::id::ActionId;
 use tollgate_core::ledger::{Body, Disposition, Entry, Frontier, leaf_hash};
-use tollgate_core::ports::{ActionRecord, LedgerLog};
+use tollgate_core::ports::ActionRecord;
 use tollgate_core::spec::Grade;
 use tollgate_testkit::scope;
 

@@ -9,8 +9,8 @@ use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, EventId, RunId, SessionId};
 use tollgate_core::ledger::{Body, Entry};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, Bundles, Claimed, Clock, ConfigRev, DurableExec, Effects, Entropy, EventLog, IdSource, IngestEvent, NewRun,
-    Page, Ports, Registry, Sealer, StoreError, ToolCaller,
+    ActionFilter, ActionRecord, Bundles, Claimed, Clock, ConfigRev, DurableExec, Effects, Entropy, IdSource, IngestEvent, NewRun, Page,
+    Ports, Registry, Sealer, StoreError, ToolCaller,
 };
 use tollgate_core::spec::Ordering;
 use tollgate_store::OpenError;

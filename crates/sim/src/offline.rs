@@ -4,7 +4,7 @@ use tollgate_core::canon::canonical;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::DeploymentId;
 use tollgate_core::ledger::{PublicKey, verify};
-use tollgate_core::ports::{Clock, Deploy, Desk, ExportFilter, PolicyEngine, Registry};
+use tollgate_core::ports::{Clock, Deploy, Desk, ExportFilter, PolicyEngine};
 use tollgate_testkit::{FakePolicy, scope};
 
 use crate::checks::{Fault, Law};

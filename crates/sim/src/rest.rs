@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, RunId};
 use tollgate_core::ledger::{Body, Disposition, Entry};
-use tollgate_core::ports::{ActionRecord, Clock, DurableExec, Effects, LedgerLog, Lists, Page};
+use tollgate_core::ports::{ActionRecord, Clock, DurableExec, Effects, Page};
 use tollgate_core::run::RunState;
 use tollgate_core::spec::Ordering;
 use tollgate_core::time::Timestamp;

@@ -8,7 +8,7 @@ use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, ApprovalId, RunId};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, Answer, ApprovalFilter, Desk, DeskError, DurableExec, Effects, Lists, Page, RunFilter, StoreError,
+    ActionFilter, ActionRecord, Answer, ApprovalFilter, Desk, DeskError, DurableExec, Effects, Page, RunFilter, StoreError,
 };
 use tollgate_core::run::RunState;
 use tollgate_core::verdict::Verdict;

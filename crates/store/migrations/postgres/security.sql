@@ -68,42 +68,54 @@ BEGIN
   END LOOP;
 END $$;
 
--- Claims for a session, fair between tenants: a random start spreads the workers, every tenant in turn gives an equal share, and what is
--- short is filled from whoever has more.
+-- Claims for a session, fair between tenants: a random start spreads the workers, and tenant by tenant in turn gives a few steps. Whoever
+-- has many waits no longer than its turn, and what a whole turn leaves free goes to those who have more.
 CREATE OR REPLACE FUNCTION claim(p_session uuid, p_limit int, p_now bigint, p_from uuid)
 RETURNS TABLE (step uuid, run_id uuid, kind smallint, fence bigint, reseller_id uuid, tenant_id uuid, mode smallint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan
+  SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-  found_tenants uuid[];
+  lowest CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
   wanted int := p_limit;
+  share int := 4; -- steps of one tenant at its turn: neighbours in the index
+  width int := GREATEST(1, p_limit / 4); -- tenants looked at together
+  here uuid := p_from;
+  wrapped boolean := false;
+  batch uuid[];
+  turn uuid[] := '{}';
   got int;
-  share int;
 BEGIN
   IF NOT EXISTS (SELECT FROM sessions s WHERE s.id = p_session AND s.expires_at > p_now) THEN
     RAISE EXCEPTION 'the session''s lease lapsed' USING ERRCODE = 'TG001';
   END IF;
-  WITH RECURSIVE t(id, n) AS (
-    (SELECT r.tenant_id, 1 FROM ready r WHERE r.tenant_id > p_from ORDER BY r.tenant_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT r.tenant_id FROM ready r WHERE r.tenant_id > t.id ORDER BY r.tenant_id LIMIT 1), t.n + 1
-    FROM t WHERE t.id IS NOT NULL AND t.n < p_limit
-  ) SELECT array_agg(t.id) INTO found_tenants FROM t WHERE t.id IS NOT NULL;
-  IF COALESCE(cardinality(found_tenants), 0) < p_limit THEN
+  WHILE wanted > 0 LOOP
     WITH RECURSIVE t(id, n) AS (
-      (SELECT r.tenant_id, 1 FROM ready r ORDER BY r.tenant_id LIMIT 1)
+      (SELECT r.tenant_id, 1 FROM ready r WHERE r.tenant_id > here ORDER BY r.tenant_id LIMIT 1)
       UNION ALL
       SELECT (SELECT r.tenant_id FROM ready r WHERE r.tenant_id > t.id ORDER BY r.tenant_id LIMIT 1), t.n + 1
-      FROM t WHERE t.id IS NOT NULL AND t.n < p_limit
-    ) SELECT found_tenants || array_agg(t.id) INTO found_tenants FROM t WHERE t.id IS NOT NULL AND t.id <= p_from;
-  END IF;
-  WHILE wanted > 0 AND COALESCE(cardinality(found_tenants), 0) > 0 LOOP
-    share := GREATEST(1, wanted / cardinality(found_tenants));
+      FROM t WHERE t.id IS NOT NULL AND t.n < width
+    ) SELECT array_agg(t.id ORDER BY t.n) INTO batch FROM t WHERE t.id IS NOT NULL AND (NOT wrapped OR t.id <= p_from);
+    IF batch IS NULL AND NOT wrapped THEN
+      wrapped := true;
+      here := lowest;
+      CONTINUE;
+    ELSIF batch IS NULL AND share < wanted AND cardinality(turn) > 0 THEN
+      -- A whole turn: those who have more may give more.
+      batch := turn;
+      share := wanted;
+      turn := '{}';
+    ELSIF batch IS NULL THEN
+      EXIT;
+    ELSE
+      here := batch[cardinality(batch)];
+      turn := turn || batch;
+    END IF;
     RETURN QUERY
       WITH s AS MATERIALIZED (
-        SELECT r.tenant_id, r.n FROM unnest(found_tenants) WITH ORDINALITY AS f(id, ord) CROSS JOIN LATERAL (
+        SELECT r.tenant_id, r.n FROM unnest(batch) WITH ORDINALITY AS f(id, ord) CROSS JOIN LATERAL (
           SELECT q.tenant_id, q.n FROM ready q WHERE q.tenant_id = f.id ORDER BY q.n LIMIT share FOR UPDATE SKIP LOCKED
-        ) r WHERE f.ord <= wanted LIMIT wanted
+        ) r LIMIT wanted
       ), d AS (
         DELETE FROM ready q USING s WHERE q.tenant_id = s.tenant_id AND q.n = s.n RETURNING q.*
       )
@@ -112,7 +124,10 @@ BEGIN
         RETURNING h.step, h.run_id, h.kind, h.fence, h.reseller_id, h.tenant_id, h.mode;
     GET DIAGNOSTICS got = ROW_COUNT;
     wanted := wanted - got;
-    EXIT WHEN got = 0;
+    -- Many tenants with little each: look at as many as may be needed.
+    IF got < 2 * width THEN
+      width := GREATEST(1, wanted);
+    END IF;
   END LOOP;
 END $$;
 
@@ -121,7 +136,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = tollgate, pg_temp STABLE AS $$ S
 
 -- Makes due timers ready; answers how many, and when the next is due.
 CREATE OR REPLACE FUNCTION fire_timers(p_limit int, p_now bigint, OUT fired bigint, OUT next bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET jit = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
   WITH due AS MATERIALIZED (SELECT t.at, t.step FROM timers t WHERE t.at <= p_now ORDER BY t.at, t.step LIMIT p_limit FOR UPDATE SKIP LOCKED),
@@ -135,7 +150,7 @@ END $$;
 
 -- Hands back what a closing session held; without one, what lapsed sessions held. A step that a commit is just ending is left to it.
 CREATE OR REPLACE FUNCTION hand_back(p_session uuid, p_now bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET jit = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
   n bigint;

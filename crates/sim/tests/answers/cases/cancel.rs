@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use tollgate_core::action::ActionState;
 use tollgate_core::ledger::Disposition;
-use tollgate_core::ports::{Desk, DurableExec, Lists};
+use tollgate_core::ports::{Desk, DurableExec};
 use tollgate_core::run::RunState;
 use tollgate_core::verdict::Verdict;
 use tollgate_sim::{House, someone};

@@ -4,7 +4,7 @@ use std::task::{Context, Waker};
 
 use tollgate_core::attempt::AttemptResult;
 use tollgate_core::ledger::{Body, Disposition};
-use tollgate_core::ports::{Answer, Desk, Lists, Page, RunFilter, StoreError};
+use tollgate_core::ports::{Answer, Desk, Page, RunFilter, StoreError};
 use tollgate_core::run::RunState;
 use tollgate_core::verdict::Verdict;
 use tollgate_sim::{House, someone};

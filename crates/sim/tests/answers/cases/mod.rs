@@ -7,7 +7,7 @@ use tollgate_core::action::ActionState;
 use tollgate_core::attempt::AttemptResult;
 use tollgate_core::id::ApprovalId;
 use tollgate_core::ledger::{Body, Disposition};
-use tollgate_core::ports::{ActionRecord, ApprovalFilter, Clock, Effects, EventLog, Lists, Page};
+use tollgate_core::ports::{ActionRecord, ApprovalFilter, Clock, Effects, Page};
 use tollgate_core::spec::Ordering;
 use tollgate_core::verdict::Verdict;
 use tollgate_sim::{Fault, House, Mistake};

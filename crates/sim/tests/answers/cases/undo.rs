@@ -7,7 +7,7 @@ use tollgate_core::action::ActionState;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{DeploymentId, RunId};
 use tollgate_core::ledger::Disposition;
-use tollgate_core::ports::{ActionRecord, Answer, Clock, Deploy, Desk, DurableExec, Effects, Lists, Registry};
+use tollgate_core::ports::{ActionRecord, Answer, Clock, Deploy, Desk, DurableExec, Effects};
 use tollgate_core::run::RunState;
 use tollgate_core::verdict::Verdict;
 use tollgate_sim::{House, LEASE, someone};

@@ -3,7 +3,7 @@
 use tollgate_core::entries::new_entry;
 use tollgate_core::id::EntryId;
 use tollgate_core::ledger::{Body, Change, Subject};
-use tollgate_core::ports::{Clock, Effects, LedgerLog, NewEntry};
+use tollgate_core::ports::{Clock, NewEntry};
 use tollgate_sim::{Fault, House};
 use tollgate_testkit::scope;
 
