@@ -1,6 +1,7 @@
 //! What the ports need of an engine. Whatever the engines share stands on this, once.
 
 use tollgate_core::event::Event;
+use tollgate_core::id::ActionId;
 use tollgate_core::ports::{
     ActionFilter, ActionRecord, BoxFuture, EntryFilter, EventFilter, ListOut, Page, ReplayRange, ReplayState, StoredEntry,
 };
@@ -75,8 +76,10 @@ pub(crate) trait Ordered: Backend {
     fn publish(&self) -> BoxFuture<'_, Result<u64>> {
         Box::pin(std::future::ready(Ok(0)))
     }
-    /// An action was read: what never changes of it may be remembered.
-    fn learned(&self, _: &ActionRecord) {}
+    /// One action of this tenant and mode.
+    fn action(&self, scope: Scope, id: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>>> {
+        self.one(crate::query::actions::one(scope, id), scope)
+    }
     /// Events, newest first.
     fn list_events(&self, scope: Scope, filter: EventFilter, page: Page) -> ListOut<'_, Event>;
     /// Actions, newest first.

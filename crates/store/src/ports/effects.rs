@@ -102,11 +102,7 @@ impl<B: Ordered> Effects for Store<B> {
         self.engine.write(Needs::of(scope).action(action), move |tx| approval::lift(tx, scope, action, &entry))
     }
     fn action(&self, scope: Scope, id: ActionId) -> Out<'_, Option<ActionRecord>> {
-        Box::pin(async move {
-            let found = self.engine.one(query::actions::one(scope, id), scope).await?;
-            found.iter().for_each(|a| self.engine.learned(a));
-            Ok(found)
-        })
+        self.engine.action(scope, id)
     }
     fn approval(&self, scope: Scope, id: ApprovalId) -> Out<'_, Option<ApprovalRecord>> {
         Box::pin(async move {

@@ -8,11 +8,10 @@ use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, Lease, ReasonRecord,
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
-use crate::backend::{Backend, Committed};
+use crate::backend::Committed;
 use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
 use crate::postgres::store::PgStore;
-use crate::query;
 use crate::row::Row;
 use crate::tx::step_of;
 
@@ -105,6 +104,6 @@ impl DurableExec for PgStore {
     }
 
     fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {
-        self.engine.one(query::events::reason_step(scope, run), scope)
+        self.engine.reason_step(scope, run)
     }
 }

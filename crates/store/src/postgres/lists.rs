@@ -1,6 +1,7 @@
 //! What reads by order on Postgres: events by the positions that the publisher gave, lists by ids, which begin with time.
 
 use tollgate_core::event::Event;
+use tollgate_core::id::ActionId;
 use tollgate_core::ports::{
     ActionFilter, ActionRecord, BoxFuture, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoreError,
     StoredEntry,
@@ -64,8 +65,13 @@ impl Ordered for Postgres {
         self.settle(self.publish_all())
     }
 
-    fn learned(&self, a: &ActionRecord) {
-        self.shared.statics.learn_one(a.id, a.run, a.lane, a.key);
+    fn action(&self, scope: Scope, id: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>>> {
+        Box::pin(async move {
+            let found = Self::action(self, scope, id).await?;
+            // What never changes of it is remembered: the next command about it locks and fetches all at once.
+            found.iter().for_each(|a| self.shared.statics.learn_one(a.id, a.run, a.lane, a.key));
+            Ok(found)
+        })
     }
 
     fn list_events(&self, s: Scope, f: EventFilter, page: Page) -> ListOut<'_, Event> {

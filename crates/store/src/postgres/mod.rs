@@ -9,6 +9,7 @@ mod group;
 mod inline;
 mod ledger;
 mod lists;
+mod lookup;
 mod migrate;
 mod options;
 mod pool;
@@ -18,6 +19,7 @@ mod store;
 mod table;
 mod tx;
 
+pub(crate) use lookup::Of;
 pub use migrate::migrate;
 pub use options::{Login, PgOptions, Role, SetupError};
 pub use store::PgStore;

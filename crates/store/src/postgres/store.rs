@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
-use tollgate_core::ports::{BoxFuture, StoreError};
+use tollgate_core::id::{ActionId, RunId};
+use tollgate_core::ports::{ActionRecord, BoxFuture, ReasonRecord, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
@@ -15,10 +16,12 @@ use crate::needs::Needs;
 use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
 use crate::postgres::group::{Command, Committer, PgJob, Shared};
 use crate::postgres::inline::settle;
+use crate::postgres::lookup::Lookup;
 use crate::postgres::migrate::{self, VERSION};
 use crate::postgres::options::{Login, PgOptions, Role, SetupError};
 use crate::postgres::pool::Pool;
 use crate::postgres::statics::Statics;
+use crate::query;
 use crate::row::Row;
 use crate::tx::{Query, Tx};
 
@@ -29,7 +32,9 @@ const COMMITTERS: usize = 2;
 pub struct Postgres {
     pub(crate) shared: Arc<Shared>,
     queue: mpsc::UnboundedSender<PgJob>,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
+    actions: Lookup<ActionRecord>,
+    reason_steps: Lookup<ReasonRecord>,
     pub(crate) hand: Mutex<Option<Connection>>,
     committers: Vec<tokio::task::JoinHandle<()>>,
     inline: Option<tokio::runtime::Handle>,
@@ -62,8 +67,10 @@ impl Postgres {
             scopes: parking_lot::Mutex::new(BTreeSet::new()),
         });
         let committers = (0..COMMITTERS).map(|_| tokio::spawn(Committer::new(Arc::clone(&shared)).serve())).collect();
-        let pool = Pool::new(login.config, readers.max(1));
-        let engine = Self { shared, queue, pool, hand: Mutex::new(None), committers, inline };
+        let pool = Arc::new(Pool::new(login.config, readers.max(1)));
+        let actions = Lookup::start(Arc::clone(&pool), query::actions::together());
+        let reason_steps = Lookup::start(Arc::clone(&pool), query::events::reason_steps_together());
+        let engine = Self { shared, queue, pool, actions, reason_steps, hand: Mutex::new(None), committers, inline };
         engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
         Ok(engine)
     }
@@ -106,6 +113,22 @@ impl Postgres {
     /// A future as it is, or its outcome when everything runs in the caller's thread.
     pub(crate) fn settle<'a, T: Send + 'a>(&'a self, future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
         settle(self.inline.as_ref(), future)
+    }
+
+    /// One action, read together with those that others ask for at the time.
+    pub(crate) fn action(&self, scope: Scope, id: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>>> {
+        match self.inline {
+            Some(_) => self.one(query::actions::one(scope, id), scope),
+            None => Box::pin(self.actions.get(scope, *id.as_bytes())),
+        }
+    }
+
+    /// What asking an operator needs, read together with what others ask for at the time.
+    pub(crate) fn reason_step(&self, scope: Scope, run: RunId) -> BoxFuture<'_, Result<Option<ReasonRecord>>> {
+        match self.inline {
+            Some(_) => self.one(query::events::reason_step(scope, run), scope),
+            None => Box::pin(self.reason_steps.get(scope, *run.as_bytes())),
+        }
     }
 
     /// The injected clock's time; the database's where there is none.

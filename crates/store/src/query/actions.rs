@@ -12,6 +12,7 @@ use tollgate_core::time::Timestamp;
 
 use crate::codec::read_principal;
 use crate::error::{Result, damaged};
+use crate::postgres::Of;
 use crate::row::{Cell, Row};
 use crate::tx::{Query, inherits};
 use crate::value::values;
@@ -34,6 +35,11 @@ pub(crate) fn one(scope: Scope, id: ActionId) -> Query<ActionRecord> {
         values: values![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()],
         read: read_action,
     }
+}
+
+/// Actions by their ids, whose ever they are.
+pub(crate) fn together() -> Of<ActionRecord> {
+    Of { text: format!("{COLUMNS} {FROM} WHERE a.id = ANY($1)"), read: read_action, name: |a| (*a.id.as_bytes(), a.scope) }
 }
 
 /// The actions of a run, in the order of its plan.

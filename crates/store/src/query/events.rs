@@ -7,6 +7,7 @@ use tollgate_core::ports::{Dedupe, ReasonRecord};
 use tollgate_core::scope::Scope;
 
 use crate::error::{Result, damaged};
+use crate::postgres::Of;
 use crate::row::Row;
 use crate::tx::{Query, Remembered};
 use crate::value::values;
@@ -47,21 +48,29 @@ pub(crate) fn remembered(scope: Scope, d: &Dedupe) -> Query<Remembered> {
     }
 }
 
+const REASON_STEP: &str = "SELECT e.*, r.id AS of_run, r.operator, r.bundle, r.offering FROM runs r JOIN events e ON e.id = r.event_id";
+
+fn read_reason_step(r: Row<'_>) -> Result<ReasonRecord> {
+    Ok(ReasonRecord {
+        run: RunId::from_bytes(r.get("of_run")?),
+        operator: r.get("operator")?,
+        bundle: r.get("bundle")?,
+        event: read_event(r)?,
+        offering: r.get("offering")?,
+    })
+}
+
 /// What asking an operator needs.
 pub(crate) fn reason_step(scope: Scope, run: RunId) -> Query<ReasonRecord> {
     Query {
-        text: "SELECT e.*, r.id AS of_run, r.operator, r.bundle, r.offering FROM runs r JOIN events e ON e.id = r.event_id
-         WHERE r.id = $1 AND r.tenant_id = $2 AND r.mode = $3"
-            .into(),
+        text: format!("{REASON_STEP} WHERE r.id = $1 AND r.tenant_id = $2 AND r.mode = $3").into(),
         values: values![run.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()],
-        read: |r: Row<'_>| {
-            Ok(ReasonRecord {
-                run: RunId::from_bytes(r.get("of_run")?),
-                operator: r.get("operator")?,
-                bundle: r.get("bundle")?,
-                event: read_event(r)?,
-                offering: r.get("offering")?,
-            })
-        },
+        read: read_reason_step,
     }
+}
+
+/// The same of runs by their ids, whose ever they are.
+pub(crate) fn reason_steps_together() -> Of<ReasonRecord> {
+    let text = format!("{REASON_STEP} WHERE r.id = ANY($1)");
+    Of { text, read: read_reason_step, name: |s| (*s.run.as_bytes(), s.event.scope) }
 }
