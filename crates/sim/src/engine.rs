@@ -1,12 +1,13 @@
 //! The store under a world: embedded in memory, or a database of its own on a Postgres server.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use tokio::runtime::{Builder, Runtime};
 use tollgate_core::ports::{Clock, Ports};
 use tollgate_private_postgres::{Server, Shared};
 use tollgate_store::testing::Database;
-use tollgate_store::{Login, Options, PgOptions, PgStore, Role, SqliteStore};
+use tollgate_store::{Between, Login, Options, PgOptions, PgStore, Role, SqliteStore};
 
 use crate::house::HouseError;
 
@@ -17,6 +18,12 @@ pub enum Engine {
     Sqlite,
     /// A database on the server that `TOLLGATE_TEST_POSTGRES` names, or on a private one.
     Postgres,
+    /// SQLite, with effects and steps in transactions of their own.
+    SqliteApart,
+    /// The same, and every third time whoever would tell the one of the other dies in between.
+    SqliteDiesBetween,
+    /// Postgres in that form.
+    PostgresApart,
 }
 
 /// Connections live here, outside the worlds' runtimes, whose clocks stand still.
@@ -50,9 +57,15 @@ fn elsewhere<T: Send>(future: impl Future<Output = T> + Send) -> Result<T, House
 
 /// Opens an empty store.
 pub(crate) fn open(engine: Engine, clock: Arc<dyn Clock>) -> Result<Opened, HouseError> {
-    if engine == Engine::Sqlite {
+    if matches!(engine, Engine::Sqlite | Engine::SqliteApart | Engine::SqliteDiesBetween) {
         let options = Options { path: None, clock, inline: true, on_commit: Box::new(|_| {}) };
-        return Ok(Opened { store: Arc::new(SqliteStore::open(options)?), base: None });
+        let store = SqliteStore::open(options)?;
+        let store = match engine {
+            Engine::SqliteApart => store.apart(Arc::new(|| true)),
+            Engine::SqliteDiesBetween => store.apart(dies_now_and_then()),
+            _ => store,
+        };
+        return Ok(Opened { store: Arc::new(store), base: None });
     }
     let failed = |e: &dyn std::fmt::Display| HouseError::Engine(e.to_string());
     let url = SERVER.as_ref().map_err(|e| HouseError::Engine(e.clone()))?.url("postgres");
@@ -66,5 +79,12 @@ pub(crate) fn open(engine: Engine, clock: Arc<dyn Clock>) -> Result<Opened, Hous
         Ok::<_, String>((store, database))
     })?
     .map_err(HouseError::Engine)?;
+    let store = if engine == Engine::PostgresApart { store.apart(Arc::new(|| true)) } else { store };
     Ok(Opened { store: Arc::new(store), base: Some(Base(Some(database))) })
+}
+
+/// Every third time nobody is told: the engine of steps learns of it when it next looks.
+fn dies_now_and_then() -> Between {
+    let n = AtomicU32::new(0);
+    Arc::new(move || n.fetch_add(1, Ordering::Relaxed) % 3 != 2)
 }

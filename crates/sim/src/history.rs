@@ -17,6 +17,7 @@ use tollgate_testkit::SkewedClock;
 use tollgate_worker::Engine;
 
 use crate::checks::{Fault, Law};
+use crate::engine::Engine as Stands;
 use crate::house::{House, HouseError, LEASE};
 use crate::mistakes::Mistake;
 use crate::tasks::{Polled, Tasks};
@@ -84,7 +85,15 @@ pub(crate) struct History {
 /// # Errors
 /// When a law is broken.
 pub fn run(seed: u64, mistake: Mistake) -> Result<Ran, Broken> {
-    let history = pin!(tokio::task::unconstrained(History::run(seed, mistake)));
+    run_on(Stands::Sqlite, seed, mistake)
+}
+
+/// The same on an engine.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(engine: Stands, seed: u64, mistake: Mistake) -> Result<Ran, Broken> {
+    let history = pin!(tokio::task::unconstrained(History::run(engine, seed, mistake)));
     // Everything inside is polled by hand and time is virtual: nothing outside could wake it.
     match history.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok((ran, faults))) if faults.is_empty() => Ok(ran),
@@ -95,8 +104,8 @@ pub fn run(seed: u64, mistake: Mistake) -> Result<Ran, Broken> {
 }
 
 impl History {
-    async fn run(seed: u64, mistake: Mistake) -> Result<(Ran, Vec<Fault>), HouseError> {
-        let mut world = Self::new(seed, mistake)?;
+    async fn run(engine: Stands, seed: u64, mistake: Mistake) -> Result<(Ran, Vec<Fault>), HouseError> {
+        let mut world = Self::new(engine, seed, mistake)?;
         for _ in 0..world.rng.random_range(20..120) {
             world.turn().await?;
         }
@@ -160,12 +169,12 @@ impl History {
         true
     }
 
-    pub(crate) fn new(seed: u64, mistake: Mistake) -> Result<Self, HouseError> {
+    pub(crate) fn new(engine: Stands, seed: u64, mistake: Mistake) -> Result<Self, HouseError> {
         let mut rng = StdRng::seed_from_u64(seed);
         let strict = rng.random_range(0..3) == 0;
         // Lanes outside the store know no order of events.
         let ordering = if strict && !mistake.own_lanes() { Ordering::Strict } else { Ordering::Relaxed };
-        let h = House::with(seed, ordering, mistake)?;
+        let h = House::on(engine, seed, ordering, mistake)?;
         h.sealer.set("token", b"s1");
         let workers = (0..3).map(|_| Worker { clock: Arc::new(SkewedClock::new(Arc::clone(&h.clock))), engine: None }).collect();
         let tasks = Tasks::new(Arc::clone(&h.fates), Arc::clone(&h.clock));

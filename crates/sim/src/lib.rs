@@ -19,7 +19,7 @@ pub use batch::{Batch, batch};
 pub use checks::{Fault, Law};
 pub use desk::someone;
 pub use engine::Engine as Stands;
-pub use history::{Broken, Ran, run};
+pub use history::{Broken, Ran, run, run_on};
 pub use house::{House, HouseError, LEASE};
 pub use mistakes::{Mistake, Mistaken};
 pub use tasks::{Polled, Tasks, Work};

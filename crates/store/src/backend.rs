@@ -1,9 +1,9 @@
 //! What the ports need of an engine. Whatever the engines share stands on this, once.
 
 use tollgate_core::event::Event;
-use tollgate_core::id::ActionId;
+use tollgate_core::id::{ActionId, SessionId};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, BoxFuture, EntryFilter, EventFilter, ListOut, Page, ReplayRange, ReplayState, StoredEntry,
+    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Page, ReplayRange, ReplayState, StoredEntry,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -75,6 +75,10 @@ pub(crate) trait Ordered: Backend {
     /// Gives positions to every event that is stored by now; answers how many. Nothing to do for an engine that does it at commit.
     fn publish(&self) -> BoxFuture<'_, Result<u64>> {
         Box::pin(std::future::ready(Ok(0)))
+    }
+    /// Steps for a session that were made ready by a command which could hand nothing on by itself.
+    fn claim_after(&self, _session: SessionId, _steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
     /// One action of this tenant and mode.
     fn action(&self, scope: Scope, id: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>>> {

@@ -3,6 +3,7 @@
 //! Commands (`command`) and reads (`query`) are written once over the traits of `tx`; an engine (`sqlite`, `postgres`) is what fetches and
 //! writes rows. Hot statements stand in both engines, under the same names.
 
+mod apart;
 mod backend;
 mod codec;
 mod command;
@@ -19,6 +20,7 @@ pub mod testing;
 mod tx;
 mod value;
 
+pub use apart::Between;
 pub use backend::{Committed, Store};
 pub use postgres::{Login, PgOptions, PgStore, Role, SetupError, migrate};
 pub use sqlite::{OpenError, Options, SqliteStore};

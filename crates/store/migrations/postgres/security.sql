@@ -28,15 +28,15 @@ GRANT SELECT ON ALL TABLES IN SCHEMA tollgate TO tollgate_serve;
 GRANT INSERT ON ALL TABLES IN SCHEMA tollgate TO tollgate_serve;
 GRANT UPDATE ON meta, idempotency, runs, actions, effect_keys, lanes, sessions, approvals, approval_queues, denials, replays, logs, statuses,
   api_keys, secrets, held, timers, ready TO tollgate_serve;
-GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, sessions, denials, unsequenced, unpublished, secrets TO tollgate_serve;
+GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, sessions, tellings, denials, unsequenced, unpublished, secrets TO tollgate_serve;
 
 -- A worker changes execution state and appends to the ledger, and no more.
 GRANT SELECT ON meta, scopes, events, runs, actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals,
-  approval_queues, denials, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs TO tollgate_worker;
-GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals, approval_queues, denials, entries,
+  approval_queues, denials, tellings, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs TO tollgate_worker;
+GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals, approval_queues, denials, tellings, entries,
   unsequenced, subject_keys TO tollgate_worker;
 GRANT UPDATE ON runs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
-GRANT DELETE ON key_waiters, lanes, ready, held, timers, blocked, sessions TO tollgate_worker;
+GRANT DELETE ON key_waiters, lanes, ready, held, timers, blocked, sessions, tellings TO tollgate_worker;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions TO tollgate_dispatch;
 

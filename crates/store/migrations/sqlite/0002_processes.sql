@@ -21,3 +21,9 @@ ALTER TABLE artifacts_of RENAME TO artifacts;
 ALTER TABLE actions ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
 UPDATE actions SET flags = COALESCE(json_extract(CAST(proposal AS TEXT), '$.independent'), 0)
   + 2 * COALESCE(json_extract(CAST(proposal AS TEXT), '$.continue_on_failure'), 0);
+
+-- What the engine of steps is told after an effect was committed, where the two do not share a transaction. Ids, order and fences, no content.
+CREATE TABLE tellings (
+  n INTEGER PRIMARY KEY, what INTEGER NOT NULL, step BLOB NOT NULL, run_id BLOB NOT NULL, kind INTEGER NOT NULL, fence INTEGER NOT NULL,
+  at INTEGER, reseller_id BLOB NOT NULL, tenant_id BLOB NOT NULL, mode INTEGER NOT NULL
+);

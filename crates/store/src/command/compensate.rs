@@ -18,16 +18,10 @@ use crate::value::values;
 
 /// Appends what takes an action's effect back to its run, if the run is being cancelled: the action's attempt had begun before that, for
 /// no attempt begins after. It takes over the action's place in the lane, so that nobody acts on the entity in between.
-pub(crate) fn append(
-    tx: &mut dyn Tx,
-    of: &ActionHead,
-    c: &Compensation,
-    at: Timestamp,
-    claim: Option<SessionId>,
-) -> Result<Option<Claimed>> {
+pub(crate) fn append(tx: &mut dyn Tx, of: &ActionHead, c: &Compensation, at: Timestamp, claim: Option<SessionId>) -> Result<Appended> {
     let run = load_run(tx, of.scope, of.run)?;
     if !run.cancelling {
-        return Ok(None);
+        return Ok(Appended::default());
     }
     let (id, scope) = (c.action.id, of.scope);
     let compensates = Some(of.id);
@@ -38,12 +32,22 @@ pub(crate) fn append(
         // Specs are pinned: no deployment changes what it lacks, so that nothing wakes it.
         set_state(tx, scope, id, ActionState::Ready, Trigger::Blocked)?;
         tx.change_action(scope, id, &ActionChange::Noted { reason: Some(reason), detail: Some(detail) })?;
-        return Ok(None);
+        return Ok(Appended::default());
     }
     if let (Some(lane), true) = (&c.action.lane, c.action.lane == of.lane) {
         tx.hand_ticket(lane, *of.id.as_bytes(), *id.as_bytes())?;
     }
-    dispatch::make_ready(tx, &StepRow { scope, run: of.run, step: Step::Action(id), fence: 0 }, claim)
+    let claimed = dispatch::make_ready(tx, &StepRow { scope, run: of.run, step: Step::Action(id), fence: 0 }, claim)?;
+    Ok(Appended { woken: u32::from(claimed.is_none()), claimed })
+}
+
+/// What became of a compensation that was to be appended.
+#[derive(Default)]
+pub(crate) struct Appended {
+    /// Held by the session that asked.
+    pub(crate) claimed: Option<Claimed>,
+    /// Others may claim it.
+    pub(crate) woken: u32,
 }
 
 /// Parks a compensation. Nothing holds a lane, a key or a lease while it waits.

@@ -9,6 +9,7 @@ use crate::tx::{StepRow, Tx};
 /// Makes a step claimable, or hands it to a session at once if its lease stands.
 pub(crate) fn make_ready(tx: &mut dyn Tx, row: &StepRow, claim: Option<SessionId>) -> Result<Option<Claimed>> {
     if let Some(session) = claim
+        && !tx.leaves_word()
         && session_stands(tx, session)?
     {
         return hold(tx, row, session).map(Some);

@@ -55,7 +55,7 @@ pub(crate) fn dispose(tx: &mut dyn Tx, c: &Dispose) -> Result<Disposed> {
     }
     let undo = match (&c.compensation, c.disposal.disposition) {
         (Some(undo), Disposition::Applied) => compensate::append(tx, &a, undo, c.at, c.claim)?,
-        _ => None,
+        _ => compensate::Appended::default(),
     };
     if let Some(lane) = &a.lane
         && !(unknown && c.disposal.on_unknown == OnUnknown::Hold)
@@ -63,7 +63,8 @@ pub(crate) fn dispose(tx: &mut dyn Tx, c: &Dispose) -> Result<Disposed> {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
     }
     let mut disposed = advance_run(tx, c.scope, c.run, c.at, &c.spare, c.claim)?;
-    disposed.claimed.extend(undo);
+    disposed.claimed.extend(undo.claimed);
+    disposed.woken += undo.woken;
     Ok(disposed)
 }
 

@@ -1,7 +1,7 @@
 //! The effect protocol.
 
 use tollgate_core::gate::KeyLook;
-use tollgate_core::id::{ActionId, ApprovalId, RunId};
+use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ports::{
     ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, Compensation, Defer, Dispose,
     Disposed, Effects, Lease, NewAction, NewEntry, PlanOutcome, Resolve, Step, StoreError, StorePlan, SubmitAction, Submitted,
@@ -46,9 +46,19 @@ fn needs_of_dispose(c: &Dispose) -> Needs {
     with_undo(needs.session(c.claim).views(c.run), c.compensation.as_deref())
 }
 
+/// Where effects and steps are apart, nothing was handed on in the commit: it is claimed after.
+async fn handed_on(engine: &impl Ordered, to: Option<SessionId>, done: Disposed) -> Result<Disposed, StoreError> {
+    let Some(session) = to.filter(|_| done.claimed.is_empty() && done.woken > 0) else { return Ok(done) };
+    let claimed = engine.claim_after(session, done.woken).await?;
+    let woken = done.woken.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
+    Ok(Disposed { claimed, woken, run: done.run })
+}
+
 impl<B: Ordered> Effects for Store<B> {
     fn store_plan(&self, c: StorePlan) -> Out<'_, Disposed> {
-        self.engine.write(needs_of_plan(&c), move |tx| plan::store_plan(tx, &c))
+        let to = c.claim;
+        let done = self.engine.write(needs_of_plan(&c), move |tx| plan::store_plan(tx, &c));
+        Box::pin(async move { handed_on(&self.engine, to, done.await?).await })
     }
     fn submit(&self, c: SubmitAction) -> Out<'_, Submitted> {
         let needs = Needs::of(c.scope).request(c.scope, c.dedupe.as_ref()).session(c.claim);
@@ -78,7 +88,9 @@ impl<B: Ordered> Effects for Store<B> {
         })
     }
     fn dispose(&self, c: Dispose) -> Out<'_, Disposed> {
-        self.engine.write(needs_of_dispose(&c), move |tx| dispose::dispose(tx, &c))
+        let to = c.claim;
+        let done = self.engine.write(needs_of_dispose(&c), move |tx| dispose::dispose(tx, &c));
+        Box::pin(async move { handed_on(&self.engine, to, done.await?).await })
     }
     fn ask_approval(&self, c: AskApproval) -> Out<'_, ()> {
         self.engine.write(held(c.scope, c.run, c.action, c.lease), move |tx| approval::ask(tx, &c))

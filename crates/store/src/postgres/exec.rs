@@ -11,7 +11,7 @@ use tollgate_core::time::Timestamp;
 use crate::backend::Committed;
 use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
-use crate::postgres::store::PgStore;
+use crate::postgres::store::{PgStore, Postgres};
 use crate::row::Row;
 use crate::tx::step_of;
 
@@ -20,16 +20,36 @@ type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
 /// The injected clock's time, or the database's.
 const NOW: &str = "COALESCE($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)";
 
-impl PgStore {
+impl Postgres {
     async fn dispatch(&self, text: String, mut params: Vec<Param>) -> Result<Vec<tokio_postgres::Row>> {
-        params.insert(0, self.engine.clock_param());
-        let answers = self.engine.now_or_never(Tenants::default(), vec![Request::new(text, params)]).await?;
+        if self.apart.is_some() {
+            self.learn().await?;
+        }
+        params.insert(0, self.clock_param());
+        let answers = self.now_or_never(Tenants::default(), vec![Request::new(text, params)]).await?;
         Ok(answers.into_iter().flatten().collect())
     }
 
+    /// Claims for a session.
+    pub(crate) async fn claim_some(&self, session: SessionId, limit: u32) -> Result<Vec<Claimed>> {
+        // A random start spreads the workers over the tenants.
+        let text = format!("SELECT * FROM claim($2, $3, {NOW}, gen_random_uuid())");
+        let rows = self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(limit.into())]).await?;
+        rows.iter()
+            .map(Row::Postgres)
+            .map(|r| {
+                let step = step_of(r.get("kind")?, r.get("step")?);
+                let lease = Lease { session, fence: r.get("fence")? };
+                Ok(Claimed { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, lease })
+            })
+            .collect()
+    }
+}
+
+impl PgStore {
     async fn hand_back(&self, session: Option<SessionId>) -> Result<u32> {
         let id = session.map(|s| *s.as_bytes());
-        let rows = self.dispatch(format!("SELECT hand_back($2, {NOW})"), vec![Param::One(id.into())]).await?;
+        let rows = self.engine.dispatch(format!("SELECT hand_back($2, {NOW})"), vec![Param::One(id.into())]).await?;
         let n: u32 = rows.first().map(|r| Row::Postgres(r).at(0)).transpose()?.unwrap_or(0);
         if n > 0 {
             (self.engine.shared.committed)(Committed { steps: true, ..Committed::default() });
@@ -48,14 +68,14 @@ impl DurableExec for PgStore {
             let text = format!(
                 "INSERT INTO sessions (id, expires_at) VALUES ($2, {NOW} + $3) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at"
             );
-            self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into())]).await.map(|_| ())
+            self.engine.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into())]).await.map(|_| ())
         })
     }
 
     fn renew(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
         self.engine.settle(async move {
             let text = format!("UPDATE sessions SET expires_at = {NOW} + $3 WHERE id = $2 AND expires_at > {NOW} RETURNING id");
-            let rows = self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into())]).await?;
+            let rows = self.engine.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into())]).await?;
             if rows.is_empty() { Err(StoreError::LeaseLost) } else { Ok(()) }
         })
     }
@@ -65,19 +85,7 @@ impl DurableExec for PgStore {
     }
 
     fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
-        self.engine.settle(async move {
-            // A random start spreads the workers over the tenants; the session's id and the clock are random enough for that.
-            let text = format!("SELECT * FROM claim($2, $3, {NOW}, gen_random_uuid())");
-            let rows = self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(limit.into())]).await?;
-            rows.iter()
-                .map(Row::Postgres)
-                .map(|r| {
-                    let step = step_of(r.get("kind")?, r.get("step")?);
-                    let lease = Lease { session, fence: r.get("fence")? };
-                    Ok(Claimed { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, lease })
-                })
-                .collect()
-        })
+        self.engine.settle(self.engine.claim_some(session, limit))
     }
 
     fn pending(&self) -> Out<'_, bool> {
@@ -89,7 +97,8 @@ impl DurableExec for PgStore {
 
     fn fire_timers(&self, limit: u32) -> Out<'_, (u32, Option<Timestamp>)> {
         self.engine.settle(async move {
-            let rows = self.dispatch(format!("SELECT fired, next FROM fire_timers($2, {NOW})"), vec![Param::One(limit.into())]).await?;
+            let rows =
+                self.engine.dispatch(format!("SELECT fired, next FROM fire_timers($2, {NOW})"), vec![Param::One(limit.into())]).await?;
             let Some(r) = rows.first().map(Row::Postgres) else { return Ok((0, None)) };
             let fired: u32 = r.at(0)?;
             if fired > 0 {

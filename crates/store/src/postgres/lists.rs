@@ -1,9 +1,9 @@
 //! What reads by order on Postgres: events by the positions that the publisher gave, lists by ids, which begin with time.
 
 use tollgate_core::event::Event;
-use tollgate_core::id::ActionId;
+use tollgate_core::id::{ActionId, SessionId};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, BoxFuture, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoreError,
+    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoreError,
     StoredEntry,
 };
 use tollgate_core::scope::Scope;
@@ -72,6 +72,13 @@ impl Ordered for Postgres {
             found.iter().for_each(|a| self.shared.statics.learn_one(a.id, a.run, a.lane, a.key));
             Ok(found)
         })
+    }
+
+    fn claim_after(&self, session: SessionId, steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+        match self.apart {
+            Some(_) => self.settle(self.claim_some(session, steps)),
+            None => Box::pin(std::future::ready(Ok(Vec::new()))),
+        }
     }
 
     fn list_events(&self, s: Scope, f: EventFilter, page: Page) -> ListOut<'_, Event> {

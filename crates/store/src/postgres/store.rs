@@ -9,10 +9,11 @@ use tollgate_core::ports::{ActionRecord, BoxFuture, ReasonRecord, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
+use crate::apart::{Between, learn, waiting};
 use crate::backend::{Backend, Reach, Store};
 use crate::error::Result;
 use crate::job::Pending;
-use crate::needs::Needs;
+use crate::needs::{Alone, Needs};
 use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
 use crate::postgres::group::{Command, Committer, PgJob, Shared};
 use crate::postgres::inline::settle;
@@ -38,6 +39,7 @@ pub struct Postgres {
     pub(crate) hand: Mutex<Option<Connection>>,
     committers: Vec<tokio::task::JoinHandle<()>>,
     inline: Option<tokio::runtime::Handle>,
+    pub(crate) apart: Option<Between>,
 }
 
 /// The ports over Postgres.
@@ -50,6 +52,13 @@ impl PgStore {
     /// When the database cannot be reached or used, or the login could see more than it should; says what to do.
     pub async fn open(options: PgOptions) -> std::result::Result<Self, SetupError> {
         Postgres::open(options).await.map(|engine| Self { engine })
+    }
+
+    /// The same store with effects and steps in transactions of their own.
+    #[must_use]
+    pub fn apart(mut self, between: Between) -> Self {
+        self.engine.apart = Some(between);
+        self
     }
 }
 
@@ -70,7 +79,7 @@ impl Postgres {
         let pool = Arc::new(Pool::new(login.config, readers.max(1)));
         let actions = Lookup::start(Arc::clone(&pool), query::actions::together());
         let reason_steps = Lookup::start(Arc::clone(&pool), query::events::reason_steps_together());
-        let engine = Self { shared, queue, pool, actions, reason_steps, hand: Mutex::new(None), committers, inline };
+        let engine = Self { shared, queue, pool, actions, reason_steps, hand: Mutex::new(None), committers, inline, apart: None };
         engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
         Ok(engine)
     }
@@ -113,6 +122,29 @@ impl Postgres {
     /// A future as it is, or its outcome when everything runs in the caller's thread.
     pub(crate) fn settle<'a, T: Send + 'a>(&'a self, future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
         settle(self.inline.as_ref(), future)
+    }
+
+    /// A command in the queue.
+    fn command<T: Send + 'static>(
+        &self,
+        needs: Needs,
+        run: impl Fn(&mut dyn Tx) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let (pending, answer) = Pending::new();
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let sent = self.queue.send(Box::new(Command { needs, run, pending }));
+        Box::pin(async move {
+            sent.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        })
+    }
+
+    /// Tells the engine of steps what waits for it.
+    pub(crate) async fn learn(&self) -> Result<()> {
+        for scope in gather(self, waiting(), Reach::Everywhere).await? {
+            while self.command(Needs::of(scope).alone(Alone::Config), move |tx| learn(tx, scope)).await? > 0 {}
+        }
+        Ok(())
     }
 
     /// One action, read together with those that others ask for at the time.
@@ -186,12 +218,20 @@ async fn gather<T>(engine: &Postgres, query: Query<T>, of: Reach) -> Result<Vec<
 
 impl Backend for Postgres {
     fn write<T: Send + 'static>(&self, needs: Needs, run: impl Fn(&mut dyn Tx) -> Result<T> + Send + 'static) -> BoxFuture<'_, Result<T>> {
-        let (pending, answer) = Pending::new();
-        let closed = || StoreError::Unavailable("the store is closed".to_owned());
-        let sent = self.queue.send(Box::new(Command { needs, run, pending }));
+        let Some(between) = &self.apart else { return self.settle(self.command(needs, run)) };
+        let effect = self.command(needs, move |tx: &mut dyn Tx| {
+            tx.leave_word(true);
+            let out = run(tx);
+            tx.leave_word(false);
+            out
+        });
+        let between = Arc::clone(between);
         self.settle(async move {
-            sent.map_err(|_| closed())?;
-            answer.await.map_err(|_| closed())?
+            let out = effect.await?;
+            if between() {
+                self.learn().await?;
+            }
+            Ok(out)
         })
     }
 

@@ -3,14 +3,54 @@
 use rusqlite::{OptionalExtension, params};
 use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::Step;
+use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
+use crate::apart::{Word, tell};
 use crate::codec::int;
 use crate::error::{OrStore, Result};
+use crate::row::Row;
 use crate::sqlite::tx::SqliteTx;
-use crate::tx::{Dispatch, Held, StepRow, step_name};
+use crate::tx::{Cold, Dispatch, Held, StepRow, step_name};
+
+impl SqliteTx<'_> {
+    /// Leaves word instead of doing it, where that is all a command may do.
+    fn word(&mut self, row: &StepRow, word: Word) -> Result<bool> {
+        if self.word_only {
+            self.execute(tell(row, word))?;
+        }
+        Ok(self.word_only)
+    }
+
+    fn word_of(&mut self, run: RunId, step: Step, word: Word) -> Result<bool> {
+        if !self.word_only {
+            return Ok(false);
+        }
+        // Whose step it is says the row that is told about.
+        match self.scope_of(run)? {
+            Some(scope) => self.word(&StepRow { scope, run, step, fence: 0 }, word),
+            None => Ok(true),
+        }
+    }
+
+    fn scope_of(&mut self, run: RunId) -> Result<Option<Scope>> {
+        self.sql("SELECT reseller_id, tenant_id, mode FROM runs WHERE id = ?1")?
+            .query_row([run.as_bytes()], |r| Ok(Row::Sqlite(r).scope()))
+            .optional()
+            .or_store()?
+            .transpose()
+    }
+}
 
 impl Dispatch for SqliteTx<'_> {
+    fn leave_word(&mut self, only: bool) {
+        self.word_only = only;
+    }
+
+    fn leaves_word(&self) -> bool {
+        self.word_only
+    }
+
     fn session(&mut self, session: SessionId) -> Result<Option<Timestamp>> {
         self.sql("SELECT expires_at FROM sessions WHERE id = ?1")?
             .query_row([session.as_bytes()], |r| r.get(0).map(Timestamp::from_micros))
@@ -46,10 +86,16 @@ impl Dispatch for SqliteTx<'_> {
     }
 
     fn release(&mut self, run: RunId, step: Step) -> Result<()> {
+        if self.word_of(run, step, Word::Released)? {
+            return Ok(());
+        }
         self.exec("DELETE FROM held WHERE step = ?1", [step_name(run, step).0]).map(|_| ())
     }
 
     fn put_ready(&mut self, row: &StepRow) -> Result<()> {
+        if self.word(row, Word::Ready)? {
+            return Ok(());
+        }
         let (step, kind) = row.name();
         self.exec(
             "INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -67,6 +113,9 @@ impl Dispatch for SqliteTx<'_> {
     }
 
     fn put_timer(&mut self, row: &StepRow, at: Timestamp) -> Result<()> {
+        if self.word(row, Word::Later(at))? {
+            return Ok(());
+        }
         self.exec(
             "INSERT INTO timers (at, step, run_id, fence, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
@@ -83,6 +132,9 @@ impl Dispatch for SqliteTx<'_> {
     }
 
     fn forget(&mut self, run: RunId, step: Step) -> Result<()> {
+        if self.word_of(run, step, Word::Forgotten)? {
+            return Ok(());
+        }
         let (row, _) = step_name(run, step);
         self.exec("DELETE FROM ready WHERE step = ?1", [row])?;
         self.exec("DELETE FROM timers WHERE step = ?1", [row])?;

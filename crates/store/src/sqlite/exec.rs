@@ -27,19 +27,19 @@ impl DurableExec for SqliteStore {
         self.engine.command(move |tx| keep_session(tx, session, ttl, false))
     }
     fn close_session(&self, session: SessionId) -> Out<'_, u32> {
-        self.engine.command(move |tx| hand_back(tx, Some(session)))
+        self.engine.exec_command(move |tx| hand_back(tx, Some(session)))
     }
     fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
-        self.engine.command(move |tx| claim(tx, session, limit))
+        self.engine.exec_command(move |tx| claim(tx, session, limit))
     }
     fn pending(&self) -> Out<'_, bool> {
         self.engine.look(|c| c.prepare_cached("SELECT EXISTS (SELECT 1 FROM ready)").or_store()?.query_row([], |r| r.get(0)).or_store())
     }
     fn fire_timers(&self, limit: u32) -> Out<'_, (u32, Option<Timestamp>)> {
-        self.engine.command(move |tx| fire_timers(tx, limit))
+        self.engine.exec_command(move |tx| fire_timers(tx, limit))
     }
     fn reap(&self) -> Out<'_, u32> {
-        self.engine.command(|tx| hand_back(tx, None))
+        self.engine.exec_command(|tx| hand_back(tx, None))
     }
     fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {
         self.engine.one(query::events::reason_step(scope, run), scope)
@@ -64,7 +64,7 @@ fn keep_session(tx: &SqliteTx<'_>, session: SessionId, ttl: Duration, open: bool
 }
 
 /// Claims the oldest ready steps.
-fn claim(tx: &mut SqliteTx<'_>, session: SessionId, limit: u32) -> Result<Vec<Claimed>> {
+pub(crate) fn claim(tx: &mut SqliteTx<'_>, session: SessionId, limit: u32) -> Result<Vec<Claimed>> {
     if !session_stands(tx, session)? {
         return Err(StoreError::LeaseLost);
     }

@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, params};
 use tollgate_core::event::Event;
+use tollgate_core::id::SessionId;
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, BoxFuture, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoredEntry,
+    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoredEntry,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -16,6 +17,7 @@ use crate::query::actions::{COLUMNS, FROM, read_action};
 use crate::query::events::read_event;
 use crate::query::lists::action_state;
 use crate::row::Row;
+use crate::sqlite::exec::claim;
 use crate::sqlite::ledger::read_entry;
 use crate::sqlite::store::{Sqlite, select};
 use crate::sqlite::tx::{SqliteTx, entry_row, find_log};
@@ -137,6 +139,12 @@ impl Ordered for Sqlite {
             }
             self.command(move |tx| forget_keys(tx, &lapsed)).await
         })
+    }
+    fn claim_after(&self, session: SessionId, steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+        match self.apart {
+            Some(_) => self.exec_command(move |tx| claim(tx, session, steps)),
+            None => Box::pin(std::future::ready(Ok(Vec::new()))),
+        }
     }
     fn list_events(&self, scope: Scope, filter: EventFilter, page: Page) -> ListOut<'_, Event> {
         self.stroll(move |c| events(c, scope, &filter, page))

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params_from_iter};
 use tollgate_core::ports::{BoxFuture, Clock, StoreError};
 use tollgate_core::time::Timestamp;
 
+use crate::apart::{Between, learn, waiting};
 use crate::backend::{Backend, Reach, Store};
 use crate::error::{OrStore, Result};
 use crate::needs::Needs;
@@ -15,7 +16,7 @@ use crate::row::Row;
 use crate::sqlite::open::{self, Lock, OpenError, Options};
 use crate::sqlite::tx::SqliteTx;
 use crate::sqlite::writer::{Loop, Writer};
-use crate::tx::{Query, Tx};
+use crate::tx::{Dispatch, Query, Tx, fetch};
 use crate::value::Value;
 
 /// Idle readers kept open.
@@ -28,6 +29,7 @@ pub struct Sqlite {
     readers: Mutex<Vec<Connection>>,
     path: Option<std::path::PathBuf>,
     clock: Arc<dyn Clock>,
+    pub(crate) apart: Option<Between>,
     _lock: Lock,
 }
 
@@ -41,6 +43,13 @@ impl SqliteStore {
     /// When another process has it, a later version wrote it, it is damaged, or the file system says no.
     pub fn open(options: Options) -> std::result::Result<Self, OpenError> {
         Sqlite::open(options).map(|engine| Self { engine })
+    }
+
+    /// The same store with effects and steps in transactions of their own.
+    #[must_use]
+    pub fn apart(mut self, between: Between) -> Self {
+        self.engine.apart = Some(between);
+        self
     }
 }
 
@@ -60,7 +69,7 @@ impl Sqlite {
                 .map_err(|e| OpenError::Unavailable { path: path.clone().unwrap_or_default(), message: e.to_string() })?;
             (w, Some(t))
         };
-        Ok(Self { writer: Some(writer), thread, readers: Mutex::new(Vec::new()), path, clock, _lock: lock })
+        Ok(Self { writer: Some(writer), thread, readers: Mutex::new(Vec::new()), path, clock, apart: None, _lock: lock })
     }
 
     /// A command of this engine: one transaction, answered after its commit.
@@ -108,6 +117,30 @@ impl Sqlite {
         })
     }
 
+    /// A command of the engine of steps: it has heard by then of everything that was told.
+    pub(crate) fn exec_command<T: Send + 'static>(
+        &self,
+        run: impl Fn(&mut SqliteTx<'_>) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T>> {
+        if self.apart.is_none() {
+            return self.command(run);
+        }
+        Box::pin(async move {
+            self.learn().await?;
+            self.command(run).await
+        })
+    }
+
+    /// Tells the engine of steps what waits for it.
+    pub(crate) fn learn(&self) -> BoxFuture<'_, Result<()>> {
+        self.command(|tx| {
+            for scope in fetch(tx, &waiting())? {
+                while learn(tx, scope)? > 0 {}
+            }
+            Ok(())
+        })
+    }
+
     fn put_back(&self, conn: Connection) {
         let mut idle = self.readers.lock();
         if idle.len() < READERS_MAX {
@@ -145,7 +178,21 @@ fn gather<T>(conn: &Connection, query: &Query<T>) -> Result<Vec<T>> {
 
 impl Backend for Sqlite {
     fn write<T: Send + 'static>(&self, _: Needs, run: impl Fn(&mut dyn Tx) -> Result<T> + Send + 'static) -> BoxFuture<'_, Result<T>> {
-        self.command(move |tx| run(tx))
+        let Some(between) = &self.apart else { return self.command(move |tx| run(tx)) };
+        let effect = self.command(move |tx| {
+            tx.leave_word(true);
+            let out = run(tx);
+            tx.leave_word(false);
+            out
+        });
+        let between = Arc::clone(between);
+        Box::pin(async move {
+            let out = effect.await?;
+            if between() {
+                self.learn().await?;
+            }
+            Ok(out)
+        })
     }
 
     fn all<T: Send + 'static>(&self, query: Query<T>, _: impl Into<Reach>) -> BoxFuture<'_, Result<Vec<T>>> {

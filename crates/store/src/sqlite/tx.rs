@@ -46,12 +46,14 @@ pub(crate) struct SqliteTx<'a> {
     now: Timestamp,
     notify: bool,
     events: bool,
+    /// Commands leave word of what becomes of steps, and no more.
+    pub(crate) word_only: bool,
     appends: u64,
 }
 
 impl<'a> SqliteTx<'a> {
     pub(crate) fn new(conn: &'a Connection, heads: &'a mut Heads, now: Timestamp) -> Self {
-        Self { conn, heads, now, notify: false, events: false, appends: 0 }
+        Self { conn, heads, now, notify: false, events: false, word_only: false, appends: 0 }
     }
 
     /// The connection, for queries that readers use too.

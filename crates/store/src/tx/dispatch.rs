@@ -45,6 +45,10 @@ pub(crate) struct Held {
 
 /// Dispatch rows.
 pub(crate) trait Dispatch {
+    /// From here on this command only leaves word of what becomes of steps.
+    fn leave_word(&mut self, only: bool);
+    /// Whether it only leaves word: then no step can be handed on in the same commit.
+    fn leaves_word(&self) -> bool;
     /// When a session's lease lapses; none when there is no such session.
     fn session(&mut self, session: SessionId) -> Result<Option<Timestamp>>;
     /// Who holds a step.

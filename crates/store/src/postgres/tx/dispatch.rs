@@ -4,6 +4,7 @@ use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::Step;
 use tollgate_core::time::Timestamp;
 
+use crate::apart::{Word, tell};
 use crate::error::Result;
 use crate::tx::{Dispatch, Held, StepRow, step_name};
 
@@ -19,7 +20,33 @@ pub(crate) struct HeldRow {
     pub(crate) session: SessionId,
 }
 
+impl PgTx {
+    /// Leaves word instead of doing it, where that is all a command may do.
+    fn word(&mut self, row: &StepRow, word: Word) -> bool {
+        if self.word_only {
+            self.layer.statements.push(tell(row, word));
+        }
+        self.word_only
+    }
+
+    fn word_of(&mut self, run: RunId, step: Step, word: Word) -> Result<bool> {
+        if !self.word_only {
+            return Ok(false);
+        }
+        let Some(scope) = self.runs.get(&run)?.map(|r| r.scope) else { return Ok(true) };
+        Ok(self.word(&StepRow { scope, run, step, fence: 0 }, word))
+    }
+}
+
 impl Dispatch for PgTx {
+    fn leave_word(&mut self, only: bool) {
+        self.word_only = only;
+    }
+
+    fn leaves_word(&self) -> bool {
+        self.word_only
+    }
+
     fn session(&mut self, session: SessionId) -> Result<Option<Timestamp>> {
         self.sessions.get(&session)
     }
@@ -35,6 +62,9 @@ impl Dispatch for PgTx {
     }
 
     fn release(&mut self, run: RunId, step: Step) -> Result<()> {
+        if self.word_of(run, step, Word::Released)? {
+            return Ok(());
+        }
         let name = step_name(run, step).0;
         if self.held.get(&name)?.is_some() {
             self.held.put(name, None);
@@ -43,16 +73,25 @@ impl Dispatch for PgTx {
     }
 
     fn put_ready(&mut self, row: &StepRow) -> Result<()> {
+        if self.word(row, Word::Ready) {
+            return Ok(());
+        }
         self.layer.ready.push(*row);
         Ok(())
     }
 
     fn put_timer(&mut self, row: &StepRow, at: Timestamp) -> Result<()> {
+        if self.word(row, Word::Later(at)) {
+            return Ok(());
+        }
         self.layer.timers.push((*row, at));
         Ok(())
     }
 
     fn forget(&mut self, run: RunId, step: Step) -> Result<()> {
+        if self.word_of(run, step, Word::Forgotten)? {
+            return Ok(());
+        }
         self.layer.forget(run, step);
         self.layer.forgotten.push((run, step));
         Ok(())

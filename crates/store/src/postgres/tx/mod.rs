@@ -55,6 +55,8 @@ pub(crate) struct PgTx {
     /// Of all commands, and of the one that runs.
     pub(crate) out: Output,
     layer: Output,
+    /// Commands leave word of what becomes of steps, and no more.
+    word_only: bool,
     /// The revision was raised by the running command.
     raised: bool,
     pub(crate) rev_raised: bool,
