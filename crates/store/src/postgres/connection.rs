@@ -182,19 +182,19 @@ impl Connection {
 
     /// Sends requests that see these tenants. Until the answer is there nothing is known of the connection's tenants: whoever dropped this
     /// half-way must not leave a set behind that the next one takes for its own.
-    pub(crate) async fn send_as(&mut self, tenants: &Tenants, mut requests: Vec<Request>) -> Answers {
+    pub(crate) async fn send_as(&mut self, tenants: &Tenants, requests: &[Request]) -> Answers {
         if self.tenants.as_ref() == Some(tenants) {
-            return self.send(&requests).await;
+            return self.send(requests).await;
         }
         self.tenants = None;
-        requests.insert(0, tenants.request());
-        let mut answers = self.send(&requests).await?;
+        let set = tenants.request();
+        let mut answers = self.send_all(std::iter::once(&set).chain(requests)).await?;
         self.tenants = Some(tenants.clone());
         answers.remove(0);
         Ok(answers)
     }
 
-    async fn prepare(&mut self, requests: &[Request]) -> std::result::Result<Vec<Statement>, Fault> {
+    async fn prepare(&mut self, requests: &[&Request]) -> std::result::Result<Vec<Statement>, Fault> {
         let mut out = Vec::with_capacity(requests.len());
         for r in requests {
             let known = self.statements.get(&r.text).cloned();
@@ -214,7 +214,12 @@ impl Connection {
     /// Sends requests together and waits for all answers: one round trip. The first fault counts, since what follows one in a transaction
     /// fails because of it, and a COMMIT behind it answers well and commits nothing.
     pub(crate) async fn send(&mut self, requests: &[Request]) -> Answers {
-        let statements = self.prepare(requests).await?;
+        self.send_all(requests).await
+    }
+
+    async fn send_all<'r>(&mut self, requests: impl IntoIterator<Item = &'r Request>) -> Answers {
+        let requests: Vec<&Request> = requests.into_iter().collect();
+        let statements = self.prepare(&requests).await?;
         let client = &self.client;
         let sent = requests.iter().zip(&statements).map(|(r, s)| {
             Box::pin(async move {

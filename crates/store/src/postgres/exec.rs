@@ -90,7 +90,7 @@ impl DurableExec for PgStore {
 
     fn pending(&self) -> Out<'_, bool> {
         self.engine.settle(async move {
-            let answers = self.engine.pool.get().await?.send(&[Request::plain("SELECT pending()")]).await?;
+            let answers = self.engine.pool.read(&Tenants::default(), &[Request::plain("SELECT pending()")]).await?;
             answers.iter().flatten().next().map_or(Ok(false), |r| Row::Postgres(r).at(0))
         })
     }

@@ -18,6 +18,7 @@ use crate::needs::{Alone, Config, Lock, Needs};
 use crate::postgres::connection::{Connection, Fault, Param, Purpose, Request, Tenants};
 use crate::postgres::fetch;
 use crate::postgres::flush;
+use crate::postgres::options::Role;
 use crate::postgres::statics::{Statics, expect_lock};
 use crate::postgres::tx::PgTx;
 use crate::row::Row;
@@ -74,6 +75,7 @@ where
 pub(crate) struct Shared {
     pub(crate) config: tokio_postgres::Config,
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) role: Role,
     pub(crate) statics: Statics,
     pub(crate) queue: Mutex<mpsc::UnboundedReceiver<PgJob>>,
     pub(crate) committed: Box<dyn Fn(Committed) + Send + Sync>,
@@ -271,7 +273,7 @@ async fn begin(
     let asked = fetch::wanted(tx);
     let (what, requests): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
     first.extend(requests);
-    let mut answers = connection.send_as(tenants, first).await?.into_iter();
+    let mut answers = connection.send_as(tenants, &first).await?.into_iter();
     let clock = answers.by_ref().take(before).last().unwrap_or_default();
     let row = clock.first().map(Row::Postgres).ok_or_else(|| Fault::Said(StoreError::Corrupt("no clock".to_owned())))?;
     let (now, rev) = (row.at::<Timestamp>(0).map_err(Fault::Said)?, row.at::<Option<u64>>(1).map_err(Fault::Said)?);
@@ -302,7 +304,9 @@ async fn finish(
     tx: &PgTx,
 ) -> std::result::Result<Committed, Fault> {
     let mut last = flush::requests(tx).map_err(Fault::Said)?;
-    let unknown: Vec<Scope> = if last.is_empty() { Vec::new() } else { scopes.difference(&shared.scopes.lock()).copied().collect() };
+    // A worker finds work only in tenants that the control plane has written to.
+    let told = last.is_empty() || shared.role == Role::Worker;
+    let unknown: Vec<Scope> = if told { Vec::new() } else { scopes.difference(&shared.scopes.lock()).copied().collect() };
     for s in &unknown {
         let text = "INSERT INTO scopes (reseller_id, tenant_id, mode) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let ids = [s.reseller_id.as_bytes().into(), s.tenant_id.as_bytes().into(), s.mode.as_int().into()];

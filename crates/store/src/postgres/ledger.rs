@@ -123,7 +123,7 @@ impl Postgres {
             Request::new(text, vec![Param::One(SEQUENCE_MAX.into())]),
             Request::plain("SELECT frontier, reseller_id, tenant_id, mode FROM logs"),
         ];
-        let mut answers = connection.send_as(&Tenants::of(scopes), first).await?;
+        let mut answers = connection.send_as(&Tenants::of(scopes), &first).await?;
         let (logs, rows) = (answers.pop().unwrap_or_default(), answers.pop().unwrap_or_default());
         let (mut waiting, mut numbers) = (Waiting::new(), Vec::new());
         for r in rows.iter().map(Row::Postgres) {

@@ -70,8 +70,7 @@ async fn read<T>(pool: &Pool, of: &Of<T>, together: &[Asked<T>]) -> Result<BTree
     let tenants = Tenants::of(together.iter().map(|(scope, ..)| *scope));
     let ids: BTreeSet<[u8; 16]> = together.iter().map(|(_, id, _)| *id).collect();
     let ids = Param::Many(ids.into_iter().map(Value::Id).collect());
-    let mut connection = pool.get().await?;
-    let answers = connection.send_as(&tenants, vec![Request::new(of.text.clone(), vec![ids])]).await?;
+    let answers = pool.read(&tenants, &[Request::new(of.text.clone(), vec![ids])]).await?;
     let rows = answers.iter().flatten().map(|r| (of.read)(Row::Postgres(r)));
     rows.map(|row| row.map(|row| ((of.name)(&row), row)).map(|((id, scope), row)| (id, (scope, row)))).collect()
 }

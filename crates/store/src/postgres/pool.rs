@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::Config;
+use tokio_postgres::{Config, Row};
 use tollgate_core::ports::StoreError;
 
 use crate::error::Result;
-use crate::postgres::connection::{Connection, Purpose};
+use crate::postgres::connection::{Connection, Fault, Purpose, Request, Tenants};
 
 /// How long a read waits for a connection.
 const WAIT: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ pub(crate) struct Pool {
 }
 
 /// A connection out of the pool; goes back when dropped, unless it broke.
-pub(crate) struct Pooled {
+struct Pooled {
     connection: Option<Connection>,
     idle: Arc<Mutex<Vec<Connection>>>,
     _permit: OwnedSemaphorePermit,
@@ -35,8 +35,21 @@ impl Pool {
         Self { config, idle: Arc::default(), permits: Arc::new(Semaphore::new(max)) }
     }
 
+    /// Reads. A connection that broke while it lay idle is no reason to fail: a read changes nothing and is asked once more.
+    pub(crate) async fn read(&self, tenants: &Tenants, requests: &[Request]) -> Result<Vec<Vec<Row>>> {
+        let mut pooled = self.get().await?;
+        match pooled.send_as(tenants, requests).await {
+            Err(Fault::Broken(_)) => {
+                pooled.connection = None;
+                drop(pooled);
+                Ok(self.get().await?.send_as(tenants, requests).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
     /// A connection.
-    pub(crate) async fn get(&self) -> Result<Pooled> {
+    async fn get(&self) -> Result<Pooled> {
         let busy = || StoreError::Unavailable("every connection to the database is busy".to_owned());
         let permit = tokio::time::timeout(WAIT, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;

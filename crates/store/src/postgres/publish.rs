@@ -29,7 +29,7 @@ impl Postgres {
                 Request::new(text, vec![Param::One(PUBLISH_MAX.into())]),
                 Request::plain("COMMIT"),
             ];
-            let answers = connection.send_as(&tenants, requests).await?;
+            let answers = connection.send_as(&tenants, &requests).await?;
             let row = answers.get(2).and_then(|rows| rows.first()).map(crate::row::Row::Postgres);
             let n: u64 = row.map(|r| r.at(0)).transpose()?.unwrap_or(0);
             total += n;

@@ -70,6 +70,7 @@ impl Postgres {
         let shared = Arc::new(Shared {
             config: login.config.clone(),
             clock,
+            role,
             statics: Statics::default(),
             queue: Mutex::new(commands),
             committed: on_commit,
@@ -86,8 +87,7 @@ impl Postgres {
 
     /// Every tenant and mode that the database knows.
     pub(crate) async fn learn_scopes(&self) -> Result<BTreeSet<Scope>> {
-        let mut connection = self.pool.get().await?;
-        let answers = connection.send(&[Request::plain("SELECT reseller_id, tenant_id, mode FROM scopes")]).await?;
+        let answers = self.pool.read(&Tenants::default(), &[Request::plain("SELECT reseller_id, tenant_id, mode FROM scopes")]).await?;
         let scopes: BTreeSet<Scope> = answers.iter().flatten().map(|r| Row::Postgres(r).scope()).collect::<Result<_>>()?;
         self.shared.scopes.lock().extend(scopes.iter().copied());
         Ok(scopes)
@@ -103,8 +103,7 @@ impl Postgres {
     /// Reads on a connection out of the pool.
     pub(crate) async fn read(&self, of: Reach, requests: Vec<Request>) -> Result<Vec<Vec<tokio_postgres::Row>>> {
         let tenants = self.tenants(of).await?;
-        let mut connection = self.pool.get().await?;
-        Ok(connection.send_as(&tenants, requests).await?)
+        self.pool.read(&tenants, &requests).await
     }
 
     /// Runs one request of its own transaction, beside the groups: claims, timers, sessions.
@@ -114,7 +113,7 @@ impl Postgres {
             Some(c) => c,
             None => Connection::open(&self.shared.config, Purpose::Commit).await?,
         };
-        let answers = connection.send_as(&tenants, requests).await;
+        let answers = connection.send_as(&tenants, &requests).await;
         *hand = Some(connection);
         Ok(answers?)
     }
@@ -249,7 +248,7 @@ impl Backend for Postgres {
                 return Ok(clock.now());
             }
             let text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-            let answers = self.pool.get().await?.send(&[Request::plain(text)]).await?;
+            let answers = self.pool.read(&Tenants::default(), &[Request::plain(text)]).await?;
             let row = answers.iter().flatten().next();
             Row::Postgres(row.ok_or_else(|| StoreError::Corrupt("no clock".to_owned()))?).at(0)
         })
