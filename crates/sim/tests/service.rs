@@ -6,6 +6,7 @@ use std::time::Duration;
 use tollgate_core::ledger::Disposition;
 use tollgate_core::spec::Ordering;
 use tollgate_sim::House;
+use tollgate_testkit::{Loss, Point};
 use tollgate_worker::{Options, Service};
 
 const OPTIONS: Options =
@@ -43,4 +44,17 @@ async fn steps_of_a_session_that_lapses_while_the_service_runs_are_taken_over() 
     assert_eq!(disposed(&h, 1).await, [Disposition::Applied]);
     assert_eq!(h.remote.effects("a", tollgate_core::ports::Clock::now(&*h.clock)), 1);
     service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_that_a_lost_answer_handed_on_are_handed_back() {
+    for point in [Point::Plan, Point::Dispose] {
+        let h = House::new(1, Ordering::Relaxed).unwrap();
+        let service = started(&h).await;
+        h.effects.lose(point, Loss::AfterCommit);
+        h.send(&[House::action("remote.keyed", "a"), House::action("remote.keyed", "b")]).await.unwrap();
+        // The world's clock stands still: no lease lapses, so that only the worker itself can find what it was given.
+        assert_eq!(disposed(&h, 2).await, [Disposition::Applied, Disposition::Applied], "{point:?}");
+        service.stop().await;
+    }
 }

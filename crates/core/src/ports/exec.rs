@@ -34,4 +34,7 @@ pub trait Hands: Send + Sync {
     fn session(&self) -> Option<SessionId>;
     /// Takes steps that its session holds by now.
     fn take(&self, steps: Vec<Claimed>);
+    /// It may hold steps that nobody knows of, since the answer that would have named them is lost. The session takes nothing more, and
+    /// hands back what is left when all that it knows of is done.
+    fn lost(&self, session: SessionId);
 }

@@ -8,6 +8,7 @@ use tollgate_core::ports::{ActionRecord, Actor, DeskError, DirectAction, SubmitA
 
 use super::port::Counter;
 use crate::engine::Engine;
+use crate::service::Handing;
 
 /// First and longest pause between two looks at an action that others carry out.
 const LOOK_FIRST: Duration = Duration::from_millis(2);
@@ -39,7 +40,14 @@ pub(super) async fn submit(desk: &Counter, actor: &Actor, action: DirectAction) 
         claim: session,
     };
     let id = command.action.id;
-    let id = match deps.effects.submit(command).await? {
+    let submitted = match &desk.deps.hands {
+        Some(hands) => {
+            let handing = Handing::new(hands, session);
+            handing.over(deps.effects.submit(command).await)
+        }
+        None => deps.effects.submit(command).await,
+    };
+    let id = match submitted? {
         Submitted::Stored(claimed) => {
             if let (Some(hands), Some(step)) = (&desk.deps.hands, claimed) {
                 hands.take(vec![step]);

@@ -58,7 +58,8 @@ impl Engine {
             }
             match self.round(claimed, &record).await {
                 Ok(Outcome::Done(next)) => return Ok(next),
-                Ok(Outcome::Again) | Err(StoreError::AnswerLost) => {}
+                Ok(Outcome::Again) => {}
+                Err(StoreError::AnswerLost) => self.answer_lost(),
                 Err(StoreError::Stale) => self.deps.bundles.refresh(claimed.scope).await?,
                 Err(e) => return Err(e),
             }

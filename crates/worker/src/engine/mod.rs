@@ -11,6 +11,7 @@ pub(crate) use end::{Ending, disposal};
 pub(crate) use undo::compensation;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tollgate_core::id::SessionId;
 use tollgate_core::ports::{Bundles, Claimed, DurableExec, Effects, IdSource, NewEntry, Sealer, Step, StoreError};
@@ -36,12 +37,22 @@ pub struct Deps {
 pub struct Engine {
     pub(crate) deps: Deps,
     pub(crate) session: SessionId,
+    lost: Arc<AtomicBool>,
 }
 
 impl Engine {
     /// An engine for a session that is open.
-    pub const fn new(deps: Deps, session: SessionId) -> Self {
-        Self { deps, session }
+    pub fn new(deps: Deps, session: SessionId) -> Self {
+        Self { deps, session, lost: Arc::default() }
+    }
+
+    /// Whether the answer to a commit was lost that may have handed steps to its session.
+    pub fn lost_an_answer(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn answer_lost(&self) {
+        self.lost.store(true, Ordering::Relaxed);
     }
 
     /// The session that holds its steps.

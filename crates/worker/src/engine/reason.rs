@@ -39,7 +39,11 @@ impl Engine {
         match self.deps.effects.store_plan(command).await {
             Ok(stored) => Ok(stored.claimed),
             // It was stored, then: the lease is gone with it, and whoever claims next goes on from there.
-            Err(StoreError::AnswerLost | StoreError::Conflict(_)) => Ok(Vec::new()),
+            Err(StoreError::Conflict(_)) => Ok(Vec::new()),
+            Err(StoreError::AnswerLost) => {
+                self.answer_lost();
+                Ok(Vec::new())
+            }
             Err(e) => Err(e),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tollgate_core::id::SessionId;
 use tollgate_core::ports::{Claimed, StoreError};
 
 use super::run::{BEHIND_MAX, Shared};
@@ -60,24 +61,32 @@ async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
         match s.deps.engine.exec.claim(session, u32::try_from(free).unwrap_or(1)).await {
             Ok(claimed) => claimed.into_iter().for_each(|step| spawn(s, step)),
             Err(StoreError::LeaseLost) => s.sessions.lost(session),
-            Err(e) => return Err(e),
+            Err(e) => {
+                // It may have claimed all the same.
+                s.retire(session);
+                return Err(e);
+            }
         }
     }
 }
 
 /// Counts a step as under way for as long as it lives.
-struct Busy(Arc<Shared>);
+struct Busy(Arc<Shared>, SessionId);
 
 impl Busy {
-    fn new(s: &Arc<Shared>) -> Self {
+    fn new(s: &Arc<Shared>, session: SessionId) -> Self {
         s.busy.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(s))
+        s.sessions.begin(session);
+        Self(Arc::clone(s), session)
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::AcqRel);
+        if self.0.sessions.end(self.1) {
+            self.0.retiring.notify_one();
+        }
         if self.0.waiting.load(Ordering::Acquire) {
             self.0.idle.notify_one();
         }
@@ -86,7 +95,7 @@ impl Drop for Busy {
 
 /// Takes a step, and what its commits hand on, in a task of its own.
 pub(super) fn spawn(s: &Arc<Shared>, step: Claimed) {
-    let busy = Busy::new(s);
+    let busy = Busy::new(s, step.lease.session);
     let shared = Arc::clone(s);
     s.tasks.spawn(async move {
         let _busy = busy;
@@ -102,6 +111,9 @@ async fn drive(s: &Arc<Shared>, first: Claimed) {
     let mut queue = VecDeque::from([first]);
     while let Some(step) = queue.pop_front() {
         let mut next = take(s, &engine, step).await.into_iter();
+        if engine.lost_an_answer() {
+            s.retire(engine.session());
+        }
         queue.extend(next.next());
         // Actions side by side get tasks of their own.
         next.for_each(|step| spawn(s, step));
@@ -120,6 +132,7 @@ async fn take(s: &Shared, engine: &crate::Engine, step: Claimed) -> Vec<Claimed>
             }
             Err(e @ (StoreError::Unavailable(_) | StoreError::Stale | StoreError::AnswerLost)) => {
                 tracing::warn!(run = %step.run, error = %e, "a step waits for the store");
+                s.retire(step.lease.session);
                 if s.stopping.is_cancelled() {
                     return Vec::new();
                 }
@@ -133,6 +146,33 @@ async fn take(s: &Shared, engine: &crate::Engine, step: Claimed) -> Vec<Claimed>
             }
         }
     }
+}
+
+/// Closes sessions that may hold steps which nobody knows of, when all that is known of theirs is done.
+pub(super) fn retirements(s: Arc<Shared>) -> Loop {
+    Box::pin(async move {
+        loop {
+            tokio::select! { biased;
+                () = s.stopping.cancelled() => return,
+                () = s.retiring.notified() => {}
+            }
+            let mut wait = WAIT_FIRST;
+            loop {
+                match s.sessions.close_retired().await {
+                    Ok(0) => break,
+                    Ok(n) => {
+                        tracing::info!(steps = n, "steps whose claim was never answered were handed back");
+                        break;
+                    }
+                    Err(e) => tracing::warn!(error = %e, "a session could not be closed; trying again"),
+                }
+                tokio::select! { biased;
+                    () = s.stopping.cancelled() => return,
+                    () = tokio::time::sleep(wait) => wait = (wait * 2).min(WAIT_MAX),
+                }
+            }
+        }
+    })
 }
 
 /// Renews the session while it has work. An idle session lapses, and nothing is written.

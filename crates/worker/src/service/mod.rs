@@ -15,4 +15,5 @@ pub use options::Options;
 pub use run::{Deps, Service};
 pub use sign::{Keeper, Signer};
 pub use signals::Signals;
+pub(crate) use taking::Handing;
 pub use taking::Taking;

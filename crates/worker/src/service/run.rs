@@ -43,11 +43,19 @@ pub(super) struct Shared {
     pub(super) busy: AtomicUsize,
     pub(super) waiting: AtomicBool,
     pub(super) idle: Notify,
+    /// A session may be closed.
+    pub(super) retiring: Notify,
 }
 
 impl Shared {
     pub(super) fn free(&self) -> usize {
         self.options.concurrency.saturating_sub(self.busy.load(Ordering::Acquire))
+    }
+
+    /// A session may hold steps that nobody knows of.
+    pub(super) fn retire(&self, session: SessionId) {
+        self.sessions.retire(session);
+        self.retiring.notify_one();
     }
 
     pub(super) fn engine(&self, session: SessionId) -> Engine {
@@ -75,6 +83,7 @@ impl Service {
             busy: AtomicUsize::new(0),
             waiting: AtomicBool::new(false),
             idle: Notify::new(),
+            retiring: Notify::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -87,7 +96,7 @@ impl Service {
         let s = &self.shared;
         s.deps.engine.exec.reap().await?;
         s.deps.engine.effects.wake_blocked().await?;
-        for task in [claim::steps, claim::renewals] {
+        for task in [claim::steps, claim::renewals, claim::retirements] {
             s.tasks.spawn(task(Arc::clone(s)));
         }
         s.tasks.spawn(sweep::timers(Arc::clone(s)));
@@ -147,6 +156,10 @@ impl Hands for Service {
             return None;
         }
         self.shared.sessions.current()
+    }
+
+    fn lost(&self, session: SessionId) {
+        self.shared.retire(session);
     }
 
     fn take(&self, steps: Vec<Claimed>) {

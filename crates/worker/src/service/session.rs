@@ -1,5 +1,6 @@
 //! The worker's session: one lease for all its steps, opened with the first work and left to lapse when idle.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,11 +22,23 @@ pub(super) struct Sessions {
     lease: Duration,
     open: Mutex<Option<Open>>,
     opening: tokio::sync::Mutex<()>,
+    /// Steps under way, by the session that holds them.
+    busy: Mutex<BTreeMap<SessionId, usize>>,
+    /// Sessions that may hold steps which nobody knows of: they take nothing more.
+    retired: Mutex<BTreeSet<SessionId>>,
 }
 
 impl Sessions {
     pub(super) fn new(exec: Arc<dyn DurableExec>, ids: IdSource, lease: Duration) -> Self {
-        Self { exec, ids, lease, open: Mutex::default(), opening: tokio::sync::Mutex::default() }
+        Self {
+            exec,
+            ids,
+            lease,
+            open: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            busy: Mutex::default(),
+            retired: Mutex::default(),
+        }
     }
 
     /// The session, while at least a third of its lease is left by this machine's clock. The store judges by its own.
@@ -52,8 +65,15 @@ impl Sessions {
         Ok(id)
     }
 
-    /// Renews it. A session that was lost is forgotten: the next work opens another.
+    /// Renews it, and those that still have work under way. A session that was lost is forgotten: the next work opens another.
     pub(super) async fn renew(&self) -> Result<(), StoreError> {
+        for id in self.retired() {
+            match self.exec.renew(id, self.lease).await {
+                // Whoever works for it will hear.
+                Ok(()) | Err(StoreError::LeaseLost) => {}
+                Err(e) => return Err(e),
+            }
+        }
         let Some(id) = self.open.lock().map(|o| o.id) else { return Ok(()) };
         let until = self.ids.now().plus(self.lease);
         let renewed = self.exec.renew(id, self.lease).await;
@@ -68,6 +88,47 @@ impl Sessions {
         renewed
     }
 
+    fn retired(&self) -> Vec<SessionId> {
+        self.retired.lock().iter().copied().collect()
+    }
+
+    /// A step of a session is under way.
+    pub(super) fn begin(&self, id: SessionId) {
+        *self.busy.lock().entry(id).or_default() += 1;
+    }
+
+    /// A step of a session ended; answers whether the session waits for being closed.
+    pub(super) fn end(&self, id: SessionId) -> bool {
+        let mut busy = self.busy.lock();
+        if let Some(n) = busy.get_mut(&id) {
+            *n -= 1;
+            if *n > 0 {
+                return false;
+            }
+            busy.remove(&id);
+        }
+        self.retired.lock().contains(&id)
+    }
+
+    /// The session may hold steps that nobody knows of: it takes nothing more.
+    pub(super) fn retire(&self, id: SessionId) {
+        self.lost(id);
+        self.retired.lock().insert(id);
+    }
+
+    /// Hands back what retired sessions hold that nobody works for.
+    pub(super) async fn close_retired(&self) -> Result<u32, StoreError> {
+        let mut handed_back = 0;
+        for id in self.retired() {
+            if self.busy.lock().contains_key(&id) {
+                continue;
+            }
+            handed_back += self.exec.close_session(id).await?;
+            self.retired.lock().remove(&id);
+        }
+        Ok(handed_back)
+    }
+
     /// Forgets a session that the store no longer knows.
     pub(super) fn lost(&self, id: SessionId) {
         let mut open = self.open.lock();
@@ -78,6 +139,9 @@ impl Sessions {
 
     /// Hands back every step it holds.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
+        for id in self.retired() {
+            self.exec.close_session(id).await?;
+        }
         let id = self.open.lock().take().map(|o| o.id);
         match id {
             Some(id) => self.exec.close_session(id).await.map(|_| ()),

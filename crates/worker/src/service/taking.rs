@@ -10,6 +10,35 @@ use tollgate_core::ports::{
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
+/// Steps on their way from a commit to the worker. A caller that goes away before the answer comes leaves them to nobody.
+pub(crate) struct Handing<'a> {
+    hands: &'a Arc<dyn Hands>,
+    session: Option<SessionId>,
+}
+
+impl<'a> Handing<'a> {
+    /// Steps that a command is going to claim for this session.
+    pub(crate) fn new(hands: &'a Arc<dyn Hands>, session: Option<SessionId>) -> Self {
+        Self { hands, session }
+    }
+
+    /// The answer came. When it is lost, or may be, nobody knows what was claimed.
+    pub(crate) fn over<T>(mut self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if !matches!(answer, Err(StoreError::AnswerLost | StoreError::Unavailable(_))) {
+            self.session = None;
+        }
+        answer
+    }
+}
+
+impl Drop for Handing<'_> {
+    fn drop(&mut self) {
+        if let Some(session) = self.session {
+            self.hands.lost(session);
+        }
+    }
+}
+
 /// The decorator.
 pub struct Taking {
     log: Arc<dyn EventLog>,
@@ -30,7 +59,8 @@ impl EventLog for Taking {
         // Batches go through the queue: a worker takes of them what it has hands for.
         let claim = claim.or_else(|| self.hands.session().filter(|_| events.len() == 1));
         Box::pin(async move {
-            let stored = self.log.ingest(scope, rev, events, claim).await?;
+            let handing = Handing::new(&self.hands, claim);
+            let stored = handing.over(self.log.ingest(scope, rev, events, claim).await)?;
             for one in &stored {
                 if let Ingested::Stored { claimed, .. } = one
                     && !claimed.is_empty()
@@ -64,5 +94,43 @@ impl EventLog for Taking {
     }
     fn open_replays(&self) -> Out<'_, Vec<(Scope, ReplayState)>> {
         self.log.open_replays()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Told(AtomicU32);
+
+    impl Hands for Told {
+        fn session(&self) -> Option<SessionId> {
+            None
+        }
+        fn take(&self, _: Vec<tollgate_core::ports::Claimed>) {}
+        fn lost(&self, _: SessionId) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn lost(with: impl FnOnce(Handing<'_>)) -> u32 {
+        let told = Arc::new(Told::default());
+        let hands: Arc<dyn Hands> = Arc::clone(&told) as _;
+        with(Handing::new(&hands, Some(SessionId::from_bytes([1; 16]))));
+        told.0.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn the_worker_hears_when_nobody_knows_what_was_claimed() {
+        #[expect(clippy::redundant_closure, reason = "a lifetime that the function alone does not have")]
+        let gone = lost(|h| drop(h));
+        assert_eq!(gone, 1, "a caller that goes away");
+        assert_eq!(lost(|h| drop(h.over::<()>(Err(StoreError::AnswerLost)))), 1);
+        assert_eq!(lost(|h| drop(h.over::<()>(Err(StoreError::Unavailable(String::new()))))), 1);
+        assert_eq!(lost(|h| drop(h.over(Ok(())))), 0);
+        assert_eq!(lost(|h| drop(h.over::<()>(Err(StoreError::Stale)))), 0, "nothing was written");
     }
 }
