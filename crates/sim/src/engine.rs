@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tollgate_core::ports::{Clock, Ports};
 use tollgate_private_postgres::{Server, Shared};
 use tollgate_store::testing::Database;
@@ -34,6 +34,8 @@ static SERVER: LazyLock<Result<Shared, String>> = LazyLock::new(|| Server::share
 /// A store, and the database behind it.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Ports>,
+    /// As a worker has it: on Postgres with a login and connections of its own, which may do less.
+    pub(crate) worker: Arc<dyn Ports>,
     pub(crate) base: Option<Base>,
 }
 
@@ -65,22 +67,27 @@ pub(crate) fn open(engine: Engine, clock: Arc<dyn Clock>) -> Result<Opened, Hous
             Engine::SqliteDiesBetween => store.apart(dies_now_and_then()),
             _ => store,
         };
-        return Ok(Opened { store: Arc::new(store), base: None });
+        let store: Arc<dyn Ports> = Arc::new(store);
+        return Ok(Opened { worker: Arc::clone(&store), store, base: None });
     }
     let failed = |e: &dyn std::fmt::Display| HouseError::Engine(e.to_string());
     let url = SERVER.as_ref().map_err(|e| HouseError::Engine(e.clone()))?.url("postgres");
     let inline = CONNECTIONS.as_ref().map_err(|e| failed(e))?.handle().clone();
-    let (store, database) = elsewhere(async move {
+    let (store, worker, database) = elsewhere(async move {
         let database = Database::create(&url).await.map_err(|e| e.to_string())?;
-        let login = Login::parse(&database.serve()).map_err(|e| e.to_string())?;
-        let options =
-            PgOptions { login, role: Role::Serve, readers: 2, clock: Some(clock), inline: Some(inline), on_commit: Box::new(|_| {}) };
-        let store = PgStore::open(options).await.map_err(|e| e.to_string())?;
-        Ok::<_, String>((store, database))
+        let store = log_in(&database.serve(), Role::Serve, Arc::clone(&clock), inline.clone()).await?;
+        let worker = log_in(&database.worker(), Role::Worker, clock, inline).await?;
+        Ok::<_, String>((store, worker, database))
     })?
     .map_err(HouseError::Engine)?;
-    let store = if engine == Engine::PostgresApart { store.apart(Arc::new(|| true)) } else { store };
-    Ok(Opened { store: Arc::new(store), base: Some(Base(Some(database))) })
+    let told = |store: PgStore| if engine == Engine::PostgresApart { store.apart(Arc::new(|| true)) } else { store };
+    Ok(Opened { store: Arc::new(told(store)), worker: Arc::new(told(worker)), base: Some(Base(Some(database))) })
+}
+
+async fn log_in(url: &str, role: Role, clock: Arc<dyn Clock>, inline: Handle) -> Result<PgStore, String> {
+    let login = Login::parse(url).map_err(|e| e.to_string())?;
+    let options = PgOptions { login, role, readers: 2, clock: Some(clock), inline: Some(inline), on_commit: Box::new(|_| {}) };
+    PgStore::open(options).await.map_err(|e| e.to_string())
 }
 
 /// Every third time nobody is told: the engine of steps learns of it when it next looks.

@@ -24,6 +24,7 @@ use crate::checks::{Checks, Fault};
 use crate::engine::{Base, Engine as Stands, Opened, open};
 use crate::mistaken::MistakenTools;
 use crate::mistakes::{Mistake, Mistaken};
+use crate::planes::Planes;
 use crate::watch::Watch;
 
 /// How long a session's lease lasts.
@@ -105,7 +106,7 @@ impl House {
     /// When the store does not open.
     pub fn on(engine: Stands, seed: u64, ordering: Ordering, mistake: Mistake) -> Result<Self, HouseError> {
         let clock = Arc::new(SimClock::default());
-        let Opened { store, base } = open(engine, Arc::clone(&clock) as Arc<dyn Clock>)?;
+        let Opened { store, worker, base } = open(engine, Arc::clone(&clock) as Arc<dyn Clock>)?;
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
         let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&entropy));
         let fates = Arc::new(Fates::new(seed));
@@ -114,7 +115,8 @@ impl House {
         let outside: Arc<dyn ToolCaller> = Arc::new(PausedTools::new(Arc::new(remote.clone()), Arc::clone(&fates), Arc::clone(&clock)));
         let tools = if mistake == Mistake::TimeoutIsFailure { Arc::new(MistakenTools(outside)) } else { outside };
         let bundles = Arc::new(FakeBundles::new(spec(ordering), tools, Arc::clone(&policy), Arc::clone(&store) as Arc<dyn Registry>));
-        let (effects, exec) = (Arc::clone(&store) as Arc<dyn Effects>, Arc::clone(&store) as Arc<dyn DurableExec>);
+        let effects = Arc::new(Planes { control: Arc::clone(&store), worker: Arc::clone(&worker) }) as Arc<dyn Effects>;
+        let exec = worker as Arc<dyn DurableExec>;
         let mistaken = Arc::new(Mistaken::new(mistake, effects, exec, Arc::clone(&fates), Arc::clone(&clock)));
         let watch = Arc::new(Watch::new(Arc::clone(&mistaken) as _, Arc::clone(&mistaken) as _, Arc::clone(&clock)));
         let paused = Arc::new(PausedStore::new(Arc::clone(&watch) as _, Arc::clone(&watch) as _, Arc::clone(&fates)));

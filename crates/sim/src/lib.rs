@@ -10,6 +10,7 @@ mod house;
 mod mistaken;
 mod mistakes;
 mod offline;
+mod planes;
 mod rest;
 mod tasks;
 mod turns;

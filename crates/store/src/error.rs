@@ -57,6 +57,11 @@ pub(crate) fn from_postgres(e: &tokio_postgres::Error) -> StoreError {
     if *code == S::READ_ONLY_SQL_TRANSACTION {
         return StoreError::Unavailable("the database is read-only, perhaps a standby".to_owned());
     }
+    if *code == S::INSUFFICIENT_PRIVILEGE {
+        return StoreError::Unavailable(format!(
+            "{text}: the login's role lacks a grant that this program needs; `tollgate db migrate` gives it"
+        ));
+    }
     if code.code() == "TG001" {
         return StoreError::LeaseLost;
     }

@@ -181,6 +181,7 @@ BEGIN
     RAISE EXCEPTION '% of % rows were as they were read', p_found, p_wanted USING ERRCODE = 'TG002';
   END IF;
 END $$;
+REVOKE ALL ON FUNCTION expect(bigint, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION expect(bigint, bigint) TO tollgate_serve, tollgate_worker;
 
 DO $$

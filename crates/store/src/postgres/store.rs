@@ -179,25 +179,26 @@ async fn check(login: &Login, role: Role) -> std::result::Result<(), SetupError>
     migrate::check_server(&client).await?;
     let found = migrate::version(&client).await;
     let broken = |e: tokio_postgres::Error| SetupError::Unreachable { shown: login.shown(), message: migrate::said(&e) };
-    let sql = "SELECT session_user::text, r.rolsuper, r.rolbypassrls,
-         EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-           WHERE n.nspname = 'tollgate' AND pg_has_role(session_user, c.relowner, 'MEMBER')),
-         EXISTS (SELECT FROM pg_roles p WHERE (p.rolsuper OR p.rolbypassrls) AND pg_has_role(session_user, p.oid, 'MEMBER')),
+    // Whoever may make itself a member of other roles, or read the files behind the tables, is bound by nothing either.
+    let sql = "SELECT session_user::text, CASE
+           WHEN r.rolsuper THEN 'is a superuser'
+           WHEN r.rolbypassrls THEN 'has BYPASSRLS'
+           WHEN r.rolcreaterole THEN 'has CREATEROLE'
+           WHEN r.rolreplication THEN 'has REPLICATION'
+           WHEN EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = 'tollgate' AND pg_has_role(session_user, c.relowner, 'MEMBER')) THEN 'owns Tollgate''s tables'
+           WHEN EXISTS (SELECT FROM pg_roles p WHERE (p.rolsuper OR p.rolbypassrls OR p.rolcreaterole OR p.rolreplication)
+             AND pg_has_role(session_user, p.oid, 'MEMBER')) THEN 'is a member of a role that may bypass it'
+           WHEN EXISTS (SELECT FROM pg_roles p WHERE p.rolname = 'tollgate_dispatch' AND pg_has_role(session_user, p.oid, 'MEMBER'))
+             THEN 'is a member of the dispatch role' END,
          (SELECT pg_has_role(session_user, p.oid, 'MEMBER') FROM pg_roles p WHERE p.rolname = $1)
        FROM pg_roles r WHERE r.rolname = session_user";
     let row = client.query_one(sql, &[&role.as_str()]).await.map_err(broken)?;
     let user: String = row.get(0);
-    let why = match (row.get(1), row.get(2), row.get(3), row.get(4)) {
-        (true, ..) => Some("is a superuser"),
-        (_, true, ..) => Some("has BYPASSRLS"),
-        (.., true, _) => Some("owns Tollgate's tables"),
-        (.., true) => Some("is a member of a role that may bypass it"),
-        _ => None,
-    };
-    if let Some(why) = why {
-        return Err(SetupError::Unbound { user, why: why.to_owned(), role: role.as_str() });
+    if let Some(why) = row.get::<_, Option<String>>(1) {
+        return Err(SetupError::Unbound { user, why, role: role.as_str() });
     }
-    match row.get::<_, Option<bool>>(5) {
+    match row.get::<_, Option<bool>>(2) {
         Some(true) => {}
         Some(false) => return Err(SetupError::NotAMember { user, role: role.as_str() }),
         None => return Err(SetupError::NotMigrated { found: 0, needed: VERSION }),

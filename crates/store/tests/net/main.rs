@@ -1,0 +1,7 @@
+//! The net under the two engines: what must hold for every table, statement and role there is, found from the catalogs and the source.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod base;
+mod catalog;
+mod roles;
+mod row_security;
