@@ -102,10 +102,11 @@ pub(crate) fn learn(tx: &mut dyn Tx, scope: Scope) -> Result<u32> {
             Word::Forgotten => tx.forget(row.run, row.step)?,
         }
     }
-    if let Some((last, ..)) = told.last() {
+    // These and no others: word with a lower number may have been committed since they were read.
+    for (n, ..) in &told {
         tx.execute(Statement {
-            text: "DELETE FROM tellings WHERE tenant_id = $1 AND mode = $2 AND n <= $3",
-            values: values![scope.tenant_id.as_bytes(), scope.mode.as_int(), *last],
+            text: "DELETE FROM tellings WHERE n = $1 AND tenant_id = $2 AND mode = $3",
+            values: values![*n, scope.tenant_id.as_bytes(), scope.mode.as_int()],
         })?;
     }
     Ok(u32::try_from(told.len()).unwrap_or(u32::MAX))

@@ -20,7 +20,8 @@ const OPEN_TO_ALL: &[(&str, &[&str])] =
     &[("meta", &["k", "v"]), ("scopes", &["reseller_id", "tenant_id", "mode", "log"]), ("sessions", &["id", "expires_at"])];
 
 /// Tables that are read across tenants, or whose rows only say who is next: no content, ever.
-const DISPATCH: &[&str] = &["ready", "held", "timers", "sessions", "lanes", "key_waiters", "blocked", "unsequenced", "unpublished"];
+const DISPATCH: &[&str] =
+    &["ready", "held", "timers", "sessions", "lanes", "key_waiters", "blocked", "tellings", "unsequenced", "unpublished"];
 
 /// What such a table may hold: ids, digests, order and fences.
 const DISPATCH_COLUMNS: &[(&str, &str)] = &[
@@ -35,6 +36,7 @@ const DISPATCH_COLUMNS: &[(&str, &str)] = &[
     ("event", "uuid"),
     ("session", "uuid"),
     ("kind", "smallint"),
+    ("what", "smallint"),
     ("n", "bigint"),
     ("at", "bigint"),
     ("expires_at", "bigint"),
@@ -65,6 +67,7 @@ const WORKER_WRITES: &[(&str, &str)] = &[
     ("runs", "UPDATE"),
     ("sessions", "INSERT UPDATE DELETE"),
     ("subject_keys", "INSERT"),
+    ("tellings", "INSERT DELETE"),
     ("timers", "INSERT DELETE"),
     ("unsequenced", "INSERT"),
 ];
