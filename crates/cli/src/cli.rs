@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tollgate_core::scope::Mode;
 
 use crate::bench::{self, Bench};
-use crate::commands::{actions, approvals, check, dev, events, init, operators, receipts, replay, runs, schema, secrets};
+use crate::commands::{actions, approvals, check, db, dev, events, init, operators, receipts, replay, runs, schema, secrets};
 use crate::context::Context;
 use crate::demo;
 use crate::exit;
@@ -90,6 +90,9 @@ enum Command {
     /// Secrets: set, list, remove
     #[command(subcommand)]
     Secrets(secrets::Secrets),
+    /// The database: its schema
+    #[command(subcommand)]
+    Db(db::Db),
     /// Measure this machine: rates and latencies, beside what its disk can do
     #[command(subcommand)]
     Bench(Bench),
@@ -144,6 +147,7 @@ impl Cli {
             Command::Replay(what) => replay::run(&cx, what).await,
             Command::Operators(what) => operators::run(&cx, what).await,
             Command::Secrets(what) => secrets::run(&cx, what).await,
+            Command::Db(what) => db::run(&cx, what).await,
             Command::Bench(what) => bench::run(cx.out, what).await,
         }
     }

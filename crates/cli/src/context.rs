@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::keys::Keys;
-use crate::node::{Meter, Node};
+use crate::node::{Meter, Node, Setup};
 use crate::output::Output;
 
 /// The context of one command.
@@ -75,7 +75,7 @@ impl Context {
     }
 
     async fn inside(&self, data: &Path) -> Result<(axum::Router, Keys), Failure> {
-        let node = Node::open(data, &self.project, tollgate_worker::Options::default()).await?;
+        let node = Node::open(&Setup::embedded(data, &self.project, tollgate_worker::Options::default())).await?;
         node.refresh().await?;
         let keys = Keys::ensure(&node).await?;
         Ok((node.router(&Meter::install()), keys))

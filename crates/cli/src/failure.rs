@@ -52,9 +52,25 @@ impl From<crate::node::NodeError> for Failure {
     fn from(e: crate::node::NodeError) -> Self {
         let exit = match &e {
             crate::node::NodeError::Open(tollgate_store::OpenError::Locked(_)) => Exit::Unreachable,
+            crate::node::NodeError::Setup(setup) => exit_of(setup),
             _ => Exit::Failed,
         };
         Self::new(exit, e.to_string())
+    }
+}
+
+impl From<tollgate_store::SetupError> for Failure {
+    fn from(e: tollgate_store::SetupError) -> Self {
+        Self::new(exit_of(&e), e.to_string())
+    }
+}
+
+const fn exit_of(e: &tollgate_store::SetupError) -> Exit {
+    use tollgate_store::SetupError;
+    match e {
+        SetupError::BadUrl(_) | SetupError::NoTls => Exit::Usage,
+        SetupError::Unreachable { .. } => Exit::Unreachable,
+        _ => Exit::Failed,
     }
 }
 

@@ -15,6 +15,7 @@ mod output;
 mod path;
 mod recompute;
 mod settle;
+mod store_args;
 mod system;
 
 use std::process::ExitCode;

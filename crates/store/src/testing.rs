@@ -3,7 +3,7 @@
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
-use crate::postgres::{Login, SetupError, migrate};
+use crate::postgres::{Login, Role, SetupError, create_login, migrate};
 
 /// Made once per server: the migrated schema, and logins of both roles.
 const TEMPLATE: &str = "tollgate_template";
@@ -54,10 +54,9 @@ async fn make_template(admin: &str) -> Result<(), TestingError> {
     if there.is_none() {
         client.batch_execute(&format!("CREATE DATABASE {name}_new")).await?;
         migrate(&Login::parse(&other(admin, None, &format!("{name}_new")))?).await?;
-        let logins = "DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY ARRAY['serve', 'worker'] LOOP \
-             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'test_' || r) THEN \
-               EXECUTE format('CREATE ROLE %I LOGIN PASSWORD %L IN ROLE %I', 'test_' || r, 'test_' || r, 'tollgate_' || r); END IF; END LOOP; END $$";
-        client.batch_execute(logins).await?;
+        for (role, login) in [(Role::Serve, "test_serve"), (Role::Worker, "test_worker")] {
+            create_login(&other(admin, None, &format!("{name}_new")), role, login, login).await?;
+        }
         client.batch_execute(&format!("ALTER DATABASE {name}_new RENAME TO {name}")).await?;
     }
     Ok(())

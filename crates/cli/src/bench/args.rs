@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
+use super::ground::Ground;
 use super::{crash, dedup, ingest, loop_, open};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -22,6 +23,10 @@ pub struct Common {
     /// Folder on the disk to measure; the system's temporary folder when left out
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// The store: `embedded`, `private` for a Postgres server of its own, or an administrator's URL such as postgres://user@host/postgres,
+    /// on whose server a database is made and dropped at the end
+    #[arg(long, default_value = "embedded", value_name = "WHERE", value_parser = Ground::parse)]
+    store: Ground,
 }
 
 /// Which benchmark.
@@ -59,6 +64,7 @@ pub struct Setting {
     pub concurrency: usize,
     pub span: Duration,
     pub dir: PathBuf,
+    pub ground: Ground,
 }
 
 impl From<Common> for Setting {
@@ -67,6 +73,7 @@ impl From<Common> for Setting {
             concurrency: usize::from(c.concurrency),
             span: Duration::from_secs(c.seconds),
             dir: c.dir.unwrap_or_else(std::env::temp_dir),
+            ground: c.store,
         }
     }
 }

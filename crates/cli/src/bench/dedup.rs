@@ -19,9 +19,9 @@ const DISTINCT: u64 = 2000;
 
 /// Runs it.
 pub async fn run(s: &Setting) -> Result<Report, Failure> {
-    let stage = Arc::new(Stage::start(&s.dir).await?);
+    let stage = Arc::new(Stage::start(&s.dir, &s.ground).await?);
     let fdatasync = floor::fdatasync(&stage.dir)?;
-    let floor = floor::inserts(&stage.dir, 1, floor::group(s.concurrency))?;
+    let floor = stage.floor(1, floor::group(s.concurrency)).await?;
     let next = Arc::new(AtomicU64::new(0));
     let mut first = Connection::open(stage.addr, &stage.key).await?;
     for n in 0..DISTINCT {

@@ -15,10 +15,10 @@ use crate::failure::Failure;
 
 /// Runs it. `lines` events a request; 1 is singly.
 pub async fn run(s: &Setting, lines: u64) -> Result<Report, Failure> {
-    let stage = Arc::new(Stage::start(&s.dir).await?);
+    let stage = Arc::new(Stage::start(&s.dir, &s.ground).await?);
     let fdatasync = floor::fdatasync(&stage.dir)?;
     let group = usize::try_from(lines).unwrap_or(1) * floor::group(s.concurrency);
-    let floor = floor::inserts(&stage.dir, 1, group)?;
+    let floor = stage.floor(1, group).await?;
     let next = Arc::new(AtomicU64::new(0));
     round(&stage, s, &next, lines, s.span / 5).await?;
     let watch = Watch::start();

@@ -18,9 +18,9 @@ const ROWS: usize = 7;
 
 /// Runs it.
 pub async fn run(s: &Setting) -> Result<Report, Failure> {
-    let stage = Arc::new(Stage::start(&s.dir).await?);
+    let stage = Arc::new(Stage::start(&s.dir, &s.ground).await?);
     let fdatasync = floor::fdatasync(&stage.dir)?;
-    let floor = floor::inserts(&stage.dir, ROWS, floor::group(s.concurrency))?;
+    let floor = stage.floor(ROWS, floor::group(s.concurrency)).await?;
     let next = Arc::new(AtomicU64::new(0));
     // Connections, caches and statements are warm before time is taken.
     round(&stage, s, &next, s.span / 5).await?;

@@ -4,6 +4,8 @@ mod args;
 mod crash;
 mod dedup;
 mod floor;
+mod floor_postgres;
+mod ground;
 mod ingest;
 mod load;
 mod loop_;

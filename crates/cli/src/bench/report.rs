@@ -21,7 +21,7 @@ pub struct Report {
     pub p50_ms: f64,
     /// 99th percentile in milliseconds.
     pub p99_ms: f64,
-    /// What bare SQLite does of the same rows, in units a second.
+    /// What the engine does of the same rows bare, in units a second.
     pub floor_per_s: f64,
     /// Rate over floor.
     pub ratio_to_floor: f64,

@@ -22,9 +22,10 @@ use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::time::Timestamp;
 use tollgate_worker::Options;
 
+use super::ground::Ground;
 use super::spec::bundle;
 use crate::failure::Failure;
-use crate::node::{Meter, Node, actor, assemble};
+use crate::node::{Meter, Node, Place, Private, Setup, actor, assemble};
 
 /// Who waits for which unit of work.
 #[derive(Default)]
@@ -141,6 +142,8 @@ pub struct Stage {
     pub waiting: Arc<Waiting>,
     /// Calls that the upstream saw.
     pub calls: Arc<AtomicU64>,
+    /// The Postgres database that everything is in, if any.
+    pub private: Option<Private>,
     node: Node,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -149,14 +152,17 @@ pub struct Stage {
 
 impl Stage {
     /// Starts everything in a new folder below `dir`.
-    pub async fn start(dir: &Path) -> Result<Self, Failure> {
+    pub async fn start(dir: &Path, ground: &Ground) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("tollgate-bench-").tempdir_in(dir)?;
         let calls = Arc::new(AtomicU64::new(0));
         let upstream = upstream(Arc::clone(&calls)).await?;
         let waiting = Arc::new(Waiting::default());
         let watch = Arc::clone(&waiting);
         let wrap = |inner| Arc::new(Watched { inner, waiting: watch }) as Arc<dyn Effects>;
-        let node = Node::open_with(&folder.path().join("data"), folder.path(), Options::default(), wrap).await?;
+        let private = ground.lay(folder.path()).await?;
+        let place = private.as_ref().map_or(Place::Embedded, Private::place);
+        let setup = Setup { place, ..Setup::embedded(&folder.path().join("data"), folder.path(), Options::default()) };
+        let node = Node::open_with(&setup, wrap).await?;
         let assembled = assemble(Arc::new(bundle(upstream)), folder.path()).map_err(|f| Failure::plain(f.lines().join("\n")))?;
         node.deploy(&assembled).await?;
         let key = node.desk.issue_key(&actor(Mode::Live), "bench".to_owned(), vec!["*".to_owned()]).await?.text;
@@ -166,7 +172,15 @@ impl Stage {
         let ended = stop.clone();
         let server = tokio::spawn(tollgate_server::serve(listener, node.router(&Meter::install()), async move { ended.cancelled().await }));
         let dir = folder.path().to_owned();
-        Ok(Self { addr, key, dir, waiting, calls, node, stop, server, _folder: folder })
+        Ok(Self { addr, key, dir, waiting, calls, private, node, stop, server, _folder: folder })
+    }
+
+    /// What the engine does of bare rows, in units of work a second.
+    pub async fn floor(&self, rows: usize, group: usize) -> Result<f64, Failure> {
+        match &self.private {
+            None => super::floor::inserts(&self.dir, rows, group),
+            Some(private) => super::floor_postgres::inserts(&private.admin, rows, group).await,
+        }
     }
 
     /// Stops everything and removes the folder.
@@ -175,6 +189,12 @@ impl Stage {
         // Its end is all that is waited for.
         let _ = self.server.await;
         self.node.service.stop().await;
+        drop(self.node);
+        if let Some(private) = self.private
+            && let Err(e) = private.remove().await
+        {
+            tracing::error!(error = %e, "the benchmark's database is still there");
+        }
     }
 }
 

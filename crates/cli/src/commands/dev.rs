@@ -1,7 +1,6 @@
-//! `tollgate dev`: everything in one process, embedded.
+//! `tollgate dev`: everything in one process.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,7 +12,8 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::keys::Keys;
-use crate::node::{Assembled, Meter, Node};
+use crate::node::{Assembled, Meter, Node, Setup};
+use crate::store_args::StoreArgs;
 
 /// The command line of `dev`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,8 @@ pub struct Dev {
     /// Address and port; what `tollgate.toml` says when left out, else 127.0.0.1:3001
     #[arg(long)]
     listen: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// What else `dev` does.
@@ -49,7 +51,7 @@ pub struct Serving {
 
 impl Serving {
     /// Opens the data folder, makes the project active, starts worker and server.
-    pub async fn start(data: &Path, project: &Path, assembled: &Assembled, listen: &str) -> Result<Self, Failure> {
+    pub async fn start(setup: &Setup, assembled: &Assembled, listen: &str) -> Result<Self, Failure> {
         let listener = TcpListener::bind(listen).await.map_err(|e| {
             let why = match e.kind() {
                 std::io::ErrorKind::AddrInUse => "another process listens there: stop it, or give another address with --listen".to_owned(),
@@ -61,7 +63,7 @@ impl Serving {
             Failure::plain(format!("cannot listen on {listen}: {why}"))
         })?;
         let addr = listener.local_addr()?;
-        let node = Node::open(data, project, crate::options::worker()?).await?;
+        let node = Node::open(setup).await?;
         node.deploy(assembled).await?;
         let keys = Keys::ensure(&node).await?;
         node.service.start().await?;
@@ -95,9 +97,11 @@ pub async fn run(cx: &Context, what: Dev) -> Result<(), Failure> {
     let (project, assembled) = check::compile(cx).map_err(|f| check::failure(&f))?;
     let data = cx.data_dir(Some(&project));
     let listen = what.listen.or_else(|| project.settings.listen.map(|a| a.to_string())).unwrap_or_else(|| LISTEN.to_owned());
-    let serving = Serving::start(&data, &project.root, &assembled, &listen).await?;
+    let (keys, place) = (what.store.keys.clone(), what.store.place()?);
+    let setup = Setup { data, project: project.root.clone(), keys, place, worker: crate::options::worker()? };
+    let serving = Serving::start(&setup, &assembled, &listen).await?;
     let stop = Stop::catch()?;
-    banner(cx, &project, &serving, &data);
+    banner(cx, &project, &serving, &setup);
     stop.wait().await;
     if !cx.out.json {
         cx.out.line("\nstopping: calls under way are awaited");
@@ -106,7 +110,8 @@ pub async fn run(cx: &Context, what: Dev) -> Result<(), Failure> {
     Ok(())
 }
 
-fn banner(cx: &Context, project: &tollgate_spec::Project, serving: &Serving, data: &Path) {
+fn banner(cx: &Context, project: &tollgate_spec::Project, serving: &Serving, setup: &Setup) {
+    let data = &setup.data;
     if cx.out.json {
         cx.out.line(
             serde_json::json!({"url": format!("http://{}", serving.addr), "data": data, "bundle": project.bundle.digest()}).to_string(),
@@ -117,6 +122,7 @@ fn banner(cx: &Context, project: &tollgate_spec::Project, serving: &Serving, dat
     cx.out.line(format!("{} {}", cx.out.paint(1, "tollgate"), project.settings.name));
     cx.out.line(format!("  listening  http://{}  (API: /openapi.json, metrics: /metrics)", serving.addr));
     cx.out.line(format!("  data       {}", data.display()));
+    cx.out.line(format!("  store      {}", setup.place.shown(&serving.node.home)));
     cx.out.line(format!("  keys       {}", data.join(crate::client::KEYS_FILE).display()));
     cx.out.line(format!("  project    {}", super::check::counts(b)));
     let hooks: Vec<&str> = b.connectors.values().filter(|c| c.webhook.is_some()).map(|c| c.name.as_str()).collect();

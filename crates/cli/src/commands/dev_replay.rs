@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::keys::Keys;
-use crate::node::{Meter, Node, assemble};
+use crate::node::{Meter, Node, Setup, assemble};
 use crate::output::{Output, text};
 use crate::settle::settle;
 
@@ -38,7 +38,7 @@ pub async fn run(cx: &Context, what: DevReplay) -> Result<(), Failure> {
     bundle.connectors.values_mut().for_each(|c| c.test_config = None);
     let assembled = assemble(Arc::new(bundle), &project.root).map_err(|f| Failure::plain(f.lines().join("\n")))?;
     let folder = tempfile::tempdir()?;
-    let node = Node::open(&folder.path().join("data"), &project.root, Options::default()).await?;
+    let node = Node::open(&Setup::embedded(&folder.path().join("data"), &project.root, Options::default())).await?;
     node.deploy(&assembled).await?;
     let keys = Keys::ensure(&node).await?;
     node.service.start().await?;

@@ -3,6 +3,8 @@
 pub mod actions;
 pub mod approvals;
 pub mod check;
+pub mod db;
+pub mod db_migrate;
 pub mod dev;
 pub mod dev_replay;
 pub mod entry;

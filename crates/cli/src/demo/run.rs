@@ -22,7 +22,7 @@ use crate::commands::receipts;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::node::assemble;
+use crate::node::{Setup, assemble};
 use crate::settle::settle;
 
 const MARK: &str = "this-folder-is-made-by-tollgate-demo";
@@ -58,7 +58,8 @@ pub async fn run(cx: &Context, what: Demo) -> Result<(), Failure> {
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     let (project, assembled) = compiled(cx, &what.example, &base, &folder)?;
-    let serving = Serving::start(&folder.join("data"), &project, &assembled, "127.0.0.1:0").await?;
+    let setup = Setup::embedded(&folder.join("data"), &project, crate::options::worker()?);
+    let serving = Serving::start(&setup, &assembled, "127.0.0.1:0").await?;
     let url = format!("http://{}", serving.addr);
     let client = Arc::new(Client::http(&url, serving.keys.of(Mode::Live))?);
     say(cx, &format!("server   {url}\ntracker  {base}, which answers late or not at all now and then\n"));

@@ -36,6 +36,22 @@ impl Home {
         Ok(Self { dir: dir.to_owned() })
     }
 
+    /// A folder of keys, made private if it is not there. One that is there may be a mounted one of any mode: what must be secret in it is
+    /// checked file by file.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn keys(dir: &Path) -> Result<Self, HomeError> {
+        let fail = |e: io::Error| HomeError { path: dir.to_owned(), message: e.to_string() };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(fail)?;
+        Ok(Self::there(dir))
+    }
+
+    /// A folder as it is.
+    pub fn there(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
     /// A file in it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -64,6 +80,37 @@ impl Home {
         file.sync_all()?;
         fs::rename(&temp, &path)?;
         File::open(&self.dir)?.sync_all()
+    }
+
+    /// Makes a file, durably and whole; `false` when there is one already.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
+        let (path, temp) = (self.path(name), self.path(&format!("{name}.{}.new", std::process::id())));
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        let linked = fs::hard_link(&temp, &path);
+        fs::remove_file(&temp)?;
+        match linked {
+            Ok(()) => File::open(&self.dir)?.sync_all().map(|()| true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Keeps other processes out of the folder for as long as the file lives. An embedded store holds the same lock.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub fn hold(&self) -> Result<File, HomeError> {
+        let fail = |message: String| HomeError { path: self.dir.clone(), message };
+        let open = File::options().write(true).create(true).truncate(false).mode(0o600).open(self.path("store.lock"));
+        let file = open.map_err(|e| fail(e.to_string()))?;
+        let busy = |_| fail("another process uses it: give each process a folder of its own with --data".to_owned());
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(busy)?;
+        Ok(file)
     }
 
     /// Removes a file, if it is there.

@@ -3,10 +3,15 @@
 mod assemble;
 mod bundles;
 mod home;
+mod keyring;
 mod open;
+mod place;
+mod private;
 mod web;
 
 pub use assemble::{Assembled, Faults, assemble};
 pub use home::{Home, HomeError};
-pub use open::{Node, NodeError, actor, scopes};
+pub use open::{Node, NodeError, Setup, actor, scopes};
+pub use place::{Access, Place};
+pub use private::Private;
 pub use web::Meter;

@@ -3,26 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ed25519_dalek::SigningKey;
 use tollgate_core::entries::new_entry;
 use tollgate_core::id::{DeploymentId, EntryId, ResellerId, TenantId};
 use tollgate_core::ledger::{Body, Change, Subject};
-use tollgate_core::ports::{
-    Actor, Bundles, Deploy, Effects, Hands, IdSource, LedgerLog, Registry, Sealer, SecretCiphertext, SecretSource, StoreError, VaultError,
-};
+use tollgate_core::ports::{Actor, Bundles, Deploy, Effects, Hands, IdSource, Ports, Registry, Sealer, StoreError, VaultError};
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::verdict::Principal;
-use tollgate_store::{OpenError, SqliteStore};
-use tollgate_vault::{MasterKey, Vault};
+use tollgate_store::{OpenError, Role, SetupError};
+use tollgate_vault::Vault;
 use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signals, Signer};
 
 use super::bundles::LiveBundles;
-use super::{Assembled, Home, HomeError};
+use super::keyring::Keyring;
+use super::{Assembled, Home, HomeError, Place, place};
 use crate::system;
-
-const MASTER_ENV: &str = "TOLLGATE_MASTER_KEY";
-const SIGNING_FILE: &str = "ledger.key";
-const PURPOSE: &str = "ledger-signing-seed";
 
 /// Why a node does not open.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +27,9 @@ pub enum NodeError {
     /// The store.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -45,6 +42,9 @@ pub enum NodeError {
     /// The ledger is not the one that was signed.
     #[error("{0}")]
     Ledger(String),
+    /// The ledger was signed, and its key is not here.
+    #[error("the ledger's signing key is missing: put `{0}` back, or name the folder that has it with --keys")]
+    NoSigningKey(PathBuf),
     /// A file of the data folder.
     #[error("`{path}`: {source}")]
     File {
@@ -68,12 +68,34 @@ pub fn actor(mode: Mode) -> Actor {
     Actor { scope, principal: Principal::System("cli".to_owned()) }
 }
 
+/// What a node is opened with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The project folder, where relative paths of connectors start.
+    pub project: PathBuf,
+    /// The folder of the installation's keys; the data folder when there is none.
+    pub keys: Option<PathBuf>,
+    /// Where the store is.
+    pub place: Place,
+    /// The worker's knobs.
+    pub worker: Options,
+}
+
+impl Setup {
+    /// Everything in the data folder.
+    pub fn embedded(data: &Path, project: &Path, worker: Options) -> Self {
+        Self { data: data.to_owned(), project: project.to_owned(), keys: None, place: Place::Embedded, worker }
+    }
+}
+
 /// Everything of one process.
 pub struct Node {
     /// The data folder.
     pub home: Home,
     /// The store, behind every port.
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<dyn Ports>,
     /// The vault.
     pub vault: Arc<Vault>,
     /// Compiled bundles.
@@ -86,51 +108,38 @@ pub struct Node {
     pub desk: Arc<Counter>,
     /// Ids and time.
     pub ids: IdSource,
-}
-
-/// Ciphertexts lie in the store.
-struct StoredSecrets(Arc<SqliteStore>);
-
-impl SecretSource for StoredSecrets {
-    fn secret<'a>(
-        &'a self,
-        scope: Scope,
-        name: &'a str,
-    ) -> tollgate_core::ports::BoxFuture<'a, Result<Option<SecretCiphertext>, VaultError>> {
-        Box::pin(async move { self.0.secret_row(scope, name.to_owned()).await.map_err(|e| VaultError::Unavailable(e.to_string())) })
-    }
+    #[expect(dead_code, reason = "held for its lock, released when dropped")]
+    held: Option<std::fs::File>,
 }
 
 impl Node {
-    /// Opens the data folder of a project. Nothing runs yet.
+    /// Opens a node. Nothing runs yet.
     ///
     /// # Errors
     /// What keeps it from opening; nothing was changed then.
-    pub async fn open(dir: &Path, project: &Path, options: Options) -> Result<Self, NodeError> {
-        Self::open_with(dir, project, options, |effects| effects).await
+    pub async fn open(setup: &Setup) -> Result<Self, NodeError> {
+        Self::open_with(setup, |effects| effects).await
     }
 
     /// The same with a decorator round the effects.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn open_with(
-        dir: &Path,
-        project: &Path,
-        options: Options,
-        wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>,
-    ) -> Result<Self, NodeError> {
+    pub async fn open_with(setup: &Setup, wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>) -> Result<Self, NodeError> {
         system::check_randomness().map_err(NodeError::Randomness)?;
-        let home = Home::open(dir)?;
+        let home = Home::open(&setup.data)?;
         let ids = system::ids();
         let signals = Arc::new(Signals::default());
-        let store = Arc::new(open_store(&home, &signals)?);
-        let vault = Arc::new(open_vault(&home, &store, &ids).await?);
-        let ledger = Arc::clone(&store) as Arc<dyn LedgerLog>;
+        let held = if matches!(setup.place, Place::Embedded) { None } else { Some(home.hold()?) };
+        let store = place::open(&setup.place, Role::Serve, &home, &signals).await?;
+        let keyring = Keyring::of_signer(setup.keys.as_deref().unwrap_or(&setup.data))?;
+        let vault = Arc::new(keyring.vault(&store, &ids).await?);
+        let signed = store.checkpoint(scopes()[0]).await?.is_some() || store.checkpoint(scopes()[1]).await?.is_some();
+        let key = keyring.signing(&vault, signed, &ids)?;
         let keeper = Arc::new(home.clone()) as Arc<dyn Keeper>;
-        let signer = Arc::new(Signer::new(signing_key(&home, &vault, &ids)?, ledger, keeper, scopes().to_vec(), ids.clone()));
+        let signer = Arc::new(Signer::new(key, Arc::clone(&store) as _, keeper, scopes().to_vec(), ids.clone()));
         signer.check().await.map_err(NodeError::Ledger)?;
-        let bundles = Arc::new(LiveBundles::new(Arc::clone(&store) as Arc<dyn Registry>, project.to_owned()));
+        let bundles = Arc::new(LiveBundles::new(Arc::clone(&store) as Arc<dyn Registry>, setup.project.clone()));
         let engine = Deps {
             effects: wrap(Arc::clone(&store) as _),
             exec: Arc::clone(&store) as _,
@@ -144,7 +153,7 @@ impl Node {
             signer: Arc::clone(&signer),
             signals: Arc::clone(&signals),
         };
-        let service = Service::new(deps, options);
+        let service = Service::new(deps, setup.worker);
         let desk = Arc::new(Counter::new(CounterDeps {
             engine,
             events: Arc::clone(&store) as _,
@@ -155,7 +164,7 @@ impl Node {
             signals,
             hands: Some(Arc::new(service.clone()) as Arc<dyn Hands>),
         }));
-        Ok(Self { home, store, vault, bundles, signer, service, desk, ids })
+        Ok(Self { home, store, vault, bundles, signer, service, desk, ids, held })
     }
 
     /// Makes a bundle active in both modes, unless it is.
@@ -202,53 +211,4 @@ impl Node {
         }
         Ok(())
     }
-}
-
-fn open_store(home: &Home, signals: &Arc<Signals>) -> Result<SqliteStore, OpenError> {
-    let signals = Arc::clone(signals);
-    SqliteStore::open(tollgate_store::Options {
-        path: Some(home.path("store.db")),
-        clock: Arc::new(system::SystemClock),
-        inline: false,
-        on_commit: Box::new(move |news| {
-            if news.steps {
-                signals.steps();
-            }
-            if news.entries {
-                signals.entries();
-            }
-        }),
-    })
-}
-
-async fn open_vault(home: &Home, store: &Arc<SqliteStore>, ids: &IdSource) -> Result<Vault, NodeError> {
-    let path = home.path("master.key");
-    let tenant = scopes()[0];
-    let row = store.tenant_key(tenant).await?;
-    let master = match std::env::var(MASTER_ENV) {
-        Ok(text) => MasterKey::from_text(&zeroize::Zeroizing::new(text))?,
-        Err(_) if path.exists() => MasterKey::load(&path)?,
-        Err(_) if row.is_some() => {
-            let path = path.display();
-            return Err(VaultError::Setup(format!("the master key is missing: put `{path}` back, or set {MASTER_ENV}")).into());
-        }
-        Err(_) => MasterKey::create(&path, ids)?,
-    };
-    let vault = Vault::new(master, ids.clone(), Arc::new(StoredSecrets(Arc::clone(store))));
-    if let Some(made) = vault.load_tenant(tenant, row.as_ref())? {
-        store.put_tenant_key(tenant, made).await?;
-    }
-    Ok(vault)
-}
-
-fn signing_key(home: &Home, vault: &Vault, ids: &IdSource) -> Result<SigningKey, NodeError> {
-    let file = |source| NodeError::File { path: home.path(SIGNING_FILE), source };
-    if let Some(wrapped) = home.read(SIGNING_FILE).map_err(file)? {
-        let seed = zeroize::Zeroizing::new(vault.unwrap_blob(PURPOSE, None, &wrapped)?);
-        let seed: [u8; 32] = seed.as_slice().try_into().map_err(|_| VaultError::CannotDecrypt("the ledger's signing key".to_owned()))?;
-        return Ok(SigningKey::from_bytes(&seed));
-    }
-    let seed = zeroize::Zeroizing::new(ids.random::<32>());
-    home.replace(SIGNING_FILE, &vault.wrap_blob(PURPOSE, None, &*seed)?).map_err(file)?;
-    Ok(SigningKey::from_bytes(&seed))
 }

@@ -60,6 +60,9 @@ impl EventLog for Broken {
             None => self.log.events_after(scope, position, limit),
         }
     }
+    fn publish(&self) -> Out<'_, u64> {
+        self.log.publish()
+    }
     fn begin_replay(&self, scope: Scope, range: ReplayRange, at: Timestamp) -> Out<'_, ReplayState> {
         self.log.begin_replay(scope, range, at)
     }

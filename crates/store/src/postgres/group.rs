@@ -234,7 +234,7 @@ async fn transaction(
             return Ok(None);
         }
         if open.is_empty() {
-            return finish(shared, connection, scopes, &tx).await.map(Some);
+            return finish(shared, connection, scopes, locks.config, &tx).await.map(Some);
         }
         ask(connection, &mut tx, Vec::new()).await?;
     }
@@ -301,9 +301,11 @@ async fn finish(
     shared: &Shared,
     connection: &mut Connection,
     scopes: &BTreeSet<Scope>,
+    config: Config,
     tx: &PgTx,
 ) -> std::result::Result<Committed, Fault> {
     let mut last = flush::requests(tx).map_err(Fault::Said)?;
+    let config = config == Config::Changed && !last.is_empty();
     // A worker finds work only in tenants that the control plane has written to.
     let told = last.is_empty() || shared.role == Role::Worker;
     let unknown: Vec<Scope> = if told { Vec::new() } else { scopes.difference(&shared.scopes.lock()).copied().collect() };
@@ -319,7 +321,7 @@ async fn finish(
     })?;
     shared.scopes.lock().extend(unknown);
     shared.statics.learn(tx);
-    Ok(Committed { steps: tx.out.wake, entries: !tx.out.entries.is_empty(), events: !tx.out.events.is_empty() })
+    Ok(Committed { steps: tx.out.wake, entries: !tx.out.entries.is_empty(), events: !tx.out.events.is_empty(), config })
 }
 
 fn lock_requests(locks: &Locks, of: &BTreeSet<Lock>) -> Vec<Request> {

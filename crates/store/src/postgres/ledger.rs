@@ -11,7 +11,7 @@ use tollgate_core::scope::Scope;
 use crate::backend::Backend;
 use crate::codec::int;
 use crate::error::Result;
-use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
+use crate::postgres::connection::{Param, Request, Tenants};
 use crate::postgres::store::{PgStore, Postgres};
 use crate::row::Row;
 use crate::tx::Query;
@@ -115,7 +115,7 @@ impl Postgres {
     /// loses its connection, and with it everything that it did.
     async fn sequence_some(&self) -> Result<u64> {
         let scopes = self.learn_scopes().await?;
-        let mut connection = Connection::open(&self.shared.config, Purpose::Commit).await?;
+        let (mut kept, mut connection) = self.position_giver().await?;
         let text = "SELECT n, entry, leaf_hash, reseller_id, tenant_id, mode FROM unsequenced ORDER BY n LIMIT $1";
         let first = vec![
             Request::plain("BEGIN"),
@@ -146,6 +146,7 @@ impl Postgres {
         }
         last.push(Request::plain("COMMIT"));
         connection.send(&last).await?;
+        *kept = Some(connection);
         Ok(n)
     }
 }

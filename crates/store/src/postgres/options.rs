@@ -142,6 +142,14 @@ pub enum SetupError {
         /// What it should be.
         role: &'static str,
     },
+    /// A database or login could not be made or dropped.
+    #[error("`{name}` could not be made or dropped: {message}; it takes the URL of an administrator")]
+    Provision {
+        /// Its name.
+        name: String,
+        /// What the database said.
+        message: String,
+    },
     /// A migration failed; nothing of it was done.
     #[error("migration {number} failed, nothing of it was done: {message}")]
     Migration {

@@ -1,7 +1,7 @@
 //! Positions of events, given after commit: no late commit is skipped by whoever reads on from a position.
 
 use crate::error::Result;
-use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
+use crate::postgres::connection::{Param, Request, Tenants};
 use crate::postgres::store::Postgres;
 
 /// Events of one transaction of the publisher.
@@ -13,7 +13,7 @@ impl Postgres {
     /// Gives positions to every event that is stored by now; answers how many.
     pub(crate) async fn publish_all(&self) -> Result<u64> {
         let mut total = 0;
-        let mut connection = Connection::open(&self.shared.config, Purpose::Commit).await?;
+        let (mut kept, mut connection) = self.position_giver().await?;
         loop {
             let tenants = Tenants::of(self.learn_scopes().await?);
             let text = "WITH found AS (SELECT n FROM unpublished ORDER BY n LIMIT $1), gone AS (
@@ -34,6 +34,7 @@ impl Postgres {
             let n: u64 = row.map(|r| r.at(0)).transpose()?.unwrap_or(0);
             total += n;
             if n < u64::from(PUBLISH_MAX) {
+                *kept = Some(connection);
                 return Ok(total);
             }
         }

@@ -37,6 +37,8 @@ pub struct Postgres {
     actions: Lookup<ActionRecord>,
     reason_steps: Lookup<ReasonRecord>,
     pub(crate) hand: Mutex<Option<Connection>>,
+    /// Gives positions to entries and events.
+    pub(crate) positions: Mutex<Option<Connection>>,
     committers: Vec<tokio::task::JoinHandle<()>>,
     inline: Option<tokio::runtime::Handle>,
     pub(crate) apart: Option<Between>,
@@ -80,7 +82,8 @@ impl Postgres {
         let pool = Arc::new(Pool::new(login.config, readers.max(1)));
         let actions = Lookup::start(Arc::clone(&pool), query::actions::together());
         let reason_steps = Lookup::start(Arc::clone(&pool), query::events::reason_steps_together());
-        let engine = Self { shared, queue, pool, actions, reason_steps, hand: Mutex::new(None), committers, inline, apart: None };
+        let (hand, positions) = (Mutex::new(None), Mutex::new(None));
+        let engine = Self { shared, queue, pool, actions, reason_steps, hand, positions, committers, inline, apart: None };
         engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
         Ok(engine)
     }
@@ -116,6 +119,17 @@ impl Postgres {
         let answers = connection.send_as(&tenants, &requests).await;
         *hand = Some(connection);
         Ok(answers?)
+    }
+
+    /// The connection that gives positions. Whoever stops half-way must drop it, and with it the transaction: it is put back when all went
+    /// well.
+    pub(crate) async fn position_giver(&self) -> Result<(tokio::sync::MutexGuard<'_, Option<Connection>>, Connection)> {
+        let mut place = self.positions.lock().await;
+        let connection = match place.take().filter(|c| !c.is_broken()) {
+            Some(c) => c,
+            None => Connection::open(&self.shared.config, Purpose::Commit).await?,
+        };
+        Ok((place, connection))
     }
 
     /// A future as it is, or its outcome when everything runs in the caller's thread.

@@ -108,7 +108,7 @@ impl<'a> SqliteTx<'a> {
 
     /// Writes the heads that moved; answers what others may wait for.
     pub(crate) fn finish(self) -> Result<Committed> {
-        let mut news = Committed { steps: self.notify, entries: false, events: self.events };
+        let mut news = Committed { steps: self.notify, entries: false, events: self.events, config: false };
         for head in self.heads.0.values_mut().filter(|h| h.dirty) {
             let mut update = self.conn.prepare_cached("UPDATE logs SET frontier = ?2 WHERE log = ?1").or_store()?;
             update.execute(params![head.log, head.frontier.to_bytes()]).or_store()?;

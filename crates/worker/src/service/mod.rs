@@ -3,6 +3,7 @@
 
 mod claim;
 mod options;
+mod publish;
 mod replay;
 mod run;
 mod session;

@@ -12,7 +12,7 @@ use tollgate_core::ports::{Claimed, EventLog, Hands, StoreError};
 
 use super::claim;
 use super::session::Sessions;
-use super::{Options, Signals, Signer, replay, sign, sweep};
+use super::{Options, Signals, Signer, publish, replay, sign, sweep};
 use crate::engine::{Deps as EngineDeps, Engine};
 
 /// A ledger that grows for this long without a checkpoint closes the gate.
@@ -104,9 +104,11 @@ impl Service {
         s.tasks.spawn(sweep::approvals(Arc::clone(s)));
         s.tasks.spawn(sweep::keys(Arc::clone(s)));
         s.tasks.spawn(replay::replays(Arc::clone(s)));
+        s.tasks.spawn(publish::positions(Arc::clone(s)));
         s.tasks.spawn(sign::checkpoints(Arc::clone(s)));
         s.deps.signals.steps();
         s.deps.signals.replays();
+        s.deps.signals.events();
         s.deps.signals.entries();
         Ok(())
     }

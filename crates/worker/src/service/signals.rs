@@ -10,6 +10,7 @@ pub struct Signals {
     pub(crate) steps: Notify,
     pub(crate) timers: Notify,
     pub(crate) entries: Notify,
+    pub(crate) events: Notify,
     pub(crate) replays: Notify,
     grown: AtomicBool,
 }
@@ -26,6 +27,11 @@ impl Signals {
         if !self.grown.swap(true, Ordering::AcqRel) {
             self.entries.notify_one();
         }
+    }
+
+    /// The event log grew by events that have no position yet.
+    pub fn events(&self) {
+        self.events.notify_one();
     }
 
     /// A replay was begun.

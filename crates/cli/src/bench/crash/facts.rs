@@ -9,15 +9,14 @@ use tollgate_core::event::Event;
 use tollgate_core::id::{ActionId, EntryId};
 use tollgate_core::ledger::{Body, Disposition, Entry, PublicKey, Report};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, Desk, EventFilter, ExportFilter, LedgerLog, ListOut, Lists, Page, RunFilter, RunRecord, StoreError,
+    ActionFilter, ActionRecord, Desk, EventFilter, ExportFilter, ListOut, Page, Ports, RunFilter, RunRecord, StoreError,
 };
 use tollgate_core::scope::{Mode, Scope};
-use tollgate_store::SqliteStore;
 
 use super::node::{data, options};
 use crate::commands::receipts::check;
 use crate::failure::Failure;
-use crate::node::{Node, actor, scopes};
+use crate::node::{Node, Setup, actor, scopes};
 
 const PAGE: u32 = 1000;
 
@@ -67,9 +66,9 @@ pub struct Facts {
 /// # Errors
 /// When the folder does not open: that is a broken promise, too, and its message says which.
 pub async fn read(dir: &Path) -> Result<Facts, Failure> {
-    let node = Node::open(&data(dir), dir, options()).await?;
+    let node = Node::open(&Setup::embedded(&data(dir), dir, options())).await?;
     let [live, _] = scopes();
-    let store = &node.store;
+    let store = &*node.store;
     let events = all(|p| store.list_events(live, EventFilter::default(), p)).await?;
     let runs = all(|p| store.list_runs(live, RunFilter::default(), p)).await?;
     let actions = all(|p| store.list_actions(live, ActionFilter::default(), p)).await?;
@@ -124,17 +123,12 @@ fn stored_action(a: &ActionRecord) -> StoredAction {
     }
 }
 
-async fn ledger(
-    store: &SqliteStore,
-    scope: Scope,
-    facts: &mut Facts,
-    actions: &mut BTreeMap<ActionId, StoredAction>,
-) -> Result<(), Failure> {
+async fn ledger(store: &dyn Ports, scope: Scope, facts: &mut Facts, actions: &mut BTreeMap<ActionId, StoredAction>) -> Result<(), Failure> {
     let mut at = 0;
     loop {
         let slice = store.entries(scope, at, PAGE).await?;
-        let Some(last) = slice.last() else { return Ok(()) };
-        at = last.position + 1;
+        let Some(position) = slice.last().and_then(|e| e.position) else { return Ok(()) };
+        at = position + 1;
         for stored in &slice {
             let entry = Entry::from_leaf(&stored.leaf).map_err(Failure::plain)?;
             match entry.body {

@@ -15,7 +15,7 @@ use tollgate_worker::Options;
 
 use super::spec::bundle;
 use crate::failure::Failure;
-use crate::node::{Meter, Node, actor, assemble};
+use crate::node::{Meter, Node, Setup, actor, assemble};
 use crate::output::Output;
 
 /// How the node is started.
@@ -67,7 +67,7 @@ pub async fn run(out: Output, c: CrashNode) -> Result<(), Failure> {
     if let Some(seed) = c.lossy_seed {
         lossy(seed, c.lying)?;
     }
-    let node = Node::open(&data(&c.dir), &c.dir, options()).await?;
+    let node = Node::open(&Setup::embedded(&data(&c.dir), &c.dir, options())).await?;
     let assembled = assemble(Arc::new(bundle(c.upstream)), &c.dir).map_err(|f| Failure::plain(f.lines().join("\n")))?;
     node.deploy(&assembled).await?;
     let key = match c.issue_key {
