@@ -76,7 +76,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_c
   SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
-  lowest CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
   wanted int := p_limit;
   share int := 4; -- steps of one tenant at its turn: neighbours in the index
   width int := GREATEST(1, p_limit / 4); -- tenants looked at together
@@ -91,14 +90,15 @@ BEGIN
   END IF;
   WHILE wanted > 0 LOOP
     WITH RECURSIVE t(id, n) AS (
-      (SELECT r.tenant_id, 1 FROM ready r WHERE r.tenant_id > here ORDER BY r.tenant_id LIMIT 1)
+      SELECT CASE WHEN here IS NULL THEN (SELECT r.tenant_id FROM ready r ORDER BY r.tenant_id LIMIT 1)
+        ELSE (SELECT r.tenant_id FROM ready r WHERE r.tenant_id > here ORDER BY r.tenant_id LIMIT 1) END, 1
       UNION ALL
       SELECT (SELECT r.tenant_id FROM ready r WHERE r.tenant_id > t.id ORDER BY r.tenant_id LIMIT 1), t.n + 1
       FROM t WHERE t.id IS NOT NULL AND t.n < width
     ) SELECT array_agg(t.id ORDER BY t.n) INTO batch FROM t WHERE t.id IS NOT NULL AND (NOT wrapped OR t.id <= p_from);
     IF batch IS NULL AND NOT wrapped THEN
       wrapped := true;
-      here := lowest;
+      here := NULL; -- the lowest there is
       CONTINUE;
     ELSIF batch IS NULL AND share < wanted AND cardinality(turn) > 0 THEN
       -- A whole turn: those who have more may give more.

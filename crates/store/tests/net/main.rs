@@ -3,5 +3,6 @@
 
 mod base;
 mod catalog;
+mod claims;
 mod roles;
 mod row_security;

@@ -59,6 +59,11 @@ async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
         }
         let session = s.sessions.ensure().await?;
         match s.deps.engine.exec.claim(session, u32::try_from(free).unwrap_or(1)).await {
+            // Others were faster, or what is ready may not begin yet: whoever changes that says so.
+            Ok(claimed) if claimed.is_empty() => {
+                s.waiting.store(false, Ordering::Release);
+                return Ok(());
+            }
             Ok(claimed) => claimed.into_iter().for_each(|step| spawn(s, step)),
             Err(StoreError::LeaseLost) => s.sessions.lost(session),
             Err(e) => {
