@@ -15,3 +15,4 @@ mod spec;
 mod stage;
 
 pub use args::{Bench, run};
+pub use ground::Ground;

@@ -63,6 +63,13 @@ impl Signer {
     pub async fn check(&self) -> Result<(), String> {
         for scope in &self.scopes {
             let log = log_id(scope);
+            let newest = self.newest(*scope).await.map_err(|e| e.to_string())?;
+            if newest.is_some_and(|c| c.verify(&self.public()).is_err()) {
+                return Err(format!(
+                    "the ledger {log} was signed with another key than this process has: give it the keys of the process that signed, \
+                     with --keys FOLDER"
+                ));
+            }
             let Some(text) = self.keeper.kept(&log).map_err(|e| format!("the kept checkpoint of {log} cannot be read: {e}"))? else {
                 continue;
             };
@@ -135,15 +142,15 @@ impl Signer {
 }
 
 /// Signs whenever the ledger grew.
-pub(super) async fn checkpoints(s: Arc<Shared>) {
+pub(super) async fn checkpoints(s: Arc<Shared>, signer: Arc<Signer>) {
     loop {
         tokio::select! { biased;
             () = s.stopping.cancelled() => return,
             () = s.deps.signals.entries.notified() => {}
         }
         s.deps.signals.take_grown();
-        while let Err(e) = s.deps.signer.sign_all().await {
-            s.deps.signer.failed();
+        while let Err(e) = signer.sign_all().await {
+            signer.failed();
             tracing::warn!(error = %e, "a checkpoint could not be signed");
             tokio::select! { biased;
                 () = s.stopping.cancelled() => return,
