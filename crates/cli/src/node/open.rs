@@ -162,11 +162,16 @@ impl Node {
         let keyring = Keyring::of_signer(setup.keys.as_deref().unwrap_or(&setup.data))?;
         let base = Base::open(&setup.place, Role::Serve, &home, &keyring, &setup.project).await?;
         let store = Arc::clone(&base.store);
-        let signed = store.checkpoint(scopes()[0]).await?.is_some() || store.checkpoint(scopes()[1]).await?.is_some();
+        let is_shared = held.is_some();
+        let [live, test] = scopes();
+        let signed = is_shared && (store.checkpoint(live).await?.is_some() || store.checkpoint(test).await?.is_some());
         let key = keyring.signing(&base.vault, signed, &base.ids)?;
         let keeper = Arc::new(home.clone()) as Arc<dyn Keeper>;
         let signer = Arc::new(Signer::new(key, Arc::clone(&store) as _, keeper, scopes().to_vec(), base.ids.clone()));
         signer.check().await.map_err(NodeError::Ledger)?;
+        if is_shared {
+            signer.check_key().await.map_err(NodeError::Ledger)?;
+        }
         let engine = base.engine(wrap(Arc::clone(&store) as _));
         let deps = ServiceDeps {
             engine: engine.clone(),
@@ -186,7 +191,7 @@ impl Node {
             hands: setup.part.hands(&service),
         }));
         let Base { store, vault, bundles, ids, changes, following, .. } = base;
-        let (part, is_shared) = (setup.part, held.is_some());
+        let part = setup.part;
         Ok(Self {
             home,
             store,
