@@ -1,7 +1,5 @@
 //! Several processes over one Postgres: what they do together, how they end, and what keeps one from starting.
 
-use std::sync::OnceLock;
-
 use rustix::process::Signal;
 use serde_json::Value;
 use tollgate_private_postgres::{Database, Server};
@@ -14,24 +12,19 @@ struct Shared {
     project: Project,
 }
 
-static LOGINS: OnceLock<()> = OnceLock::new();
-
 impl Shared {
     fn new() -> Self {
         let database = Server::shared().unwrap().fresh_database().unwrap();
         let it = Self { database, project: Project::new() };
         it.migrate().ok();
-        LOGINS.get_or_init(|| {
-            // Test processes may come at once: whoever is second finds the logins there.
-            let make = |role: &str| {
-                format!(
-                    "DO $$ BEGIN CREATE ROLE program_{role} LOGIN PASSWORD 'program' IN ROLE tollgate_{role}; \
-                     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-                )
-            };
-            it.database.psql(&make("serve")).unwrap();
-            it.database.psql(&make("worker")).unwrap();
-        });
+        // The server may be a new one, or one on which other tests made them.
+        for role in ["serve", "worker"] {
+            let make = format!(
+                "DO $$ BEGIN CREATE ROLE program_{role} LOGIN PASSWORD 'program' IN ROLE tollgate_{role}; \
+                 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            );
+            it.database.psql(&make).unwrap();
+        }
         it
     }
 
