@@ -11,7 +11,7 @@ use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::verdict::Principal;
 use tollgate_store::{OpenError, Role, SetupError};
 use tollgate_vault::Vault;
-use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signals, Signer};
+use tollgate_worker::{Counter, CounterDeps, Deps, Graphs, Keeper, Options, Service, ServiceDeps, Signals, Signer};
 
 use super::bundles::LiveBundles;
 use super::keyring::Keyring;
@@ -144,6 +144,7 @@ impl Node {
             effects: wrap(Arc::clone(&store) as _),
             exec: Arc::clone(&store) as _,
             bundles: Arc::clone(&bundles) as Arc<dyn Bundles>,
+            graphs: Graphs::new(Arc::new(tollgate_operators::GraphCompiler)),
             sealer: Arc::clone(&vault) as Arc<dyn Sealer>,
             ids: ids.clone(),
         };
