@@ -106,6 +106,8 @@ pub struct Node {
     pub service: Service,
     /// The desk.
     pub desk: Arc<Counter>,
+    /// What a worker works with.
+    pub engine: Deps,
     /// Ids and time.
     pub ids: IdSource,
     #[expect(dead_code, reason = "held for its lock, released when dropped")]
@@ -156,7 +158,7 @@ impl Node {
         };
         let service = Service::new(deps, setup.worker);
         let desk = Arc::new(Counter::new(CounterDeps {
-            engine,
+            engine: engine.clone(),
             events: Arc::clone(&store) as _,
             lists: Arc::clone(&store) as _,
             ledger: Arc::clone(&store) as _,
@@ -165,7 +167,7 @@ impl Node {
             signals,
             hands: Some(Arc::new(service.clone()) as Arc<dyn Hands>),
         }));
-        Ok(Self { home, store, vault, bundles, signer, service, desk, ids, held })
+        Ok(Self { home, store, vault, bundles, signer, service, desk, engine, ids, held })
     }
 
     /// Makes a bundle active in both modes, unless it is.

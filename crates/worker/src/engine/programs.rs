@@ -41,6 +41,11 @@ impl Graphs {
         self.known.lock().get(&digest).cloned()
     }
 
+    /// Keeps a program that was compiled elsewhere, in the place of any other of its graph.
+    pub fn keep(&self, program: Arc<dyn Program>) {
+        self.known.lock().insert(program.plan().digest(), program);
+    }
+
     /// Compiles a graph, once.
     ///
     /// # Errors
