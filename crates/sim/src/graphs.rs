@@ -40,7 +40,9 @@ impl House {
             at: self.ids.now(),
             claim,
         };
-        let started = self.watch.start_graph(command).await?;
+        // The control plane starts runs: a worker may add none.
+        let started = self.store.start_graph(command).await?;
+        self.watch.granted(&started.claimed);
         Ok((run, started.claimed))
     }
 

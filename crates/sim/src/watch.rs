@@ -68,7 +68,8 @@ impl Watch {
         t.until.get(&session).is_some_and(|u| *u > self.clock.now())
     }
 
-    fn granted(&self, claimed: &[Claimed]) {
+    /// What a commit handed to sessions.
+    pub(crate) fn granted(&self, claimed: &[Claimed]) {
         let t = &mut *self.truth.lock();
         for c in claimed {
             let before = t.holds.insert(row(c.run, c.step), c.lease);
