@@ -58,19 +58,19 @@ const GRAPH_TABLES: &str = "CREATE SCHEMA floor; CREATE TABLE floor.runs (id uui
     CREATE TABLE floor.held (step uuid NOT NULL, node int NOT NULL, fence int NOT NULL, body bytea NOT NULL, PRIMARY KEY (step, node));";
 
 const STARTS: [&str; 4] = [
-    "INSERT INTO floor.runs SELECT u, 0, $2 FROM unnest($1::text[]::uuid[]) AS u",
-    "INSERT INTO floor.graphs SELECT u, 1, $2 FROM unnest($1::text[]::uuid[]) AS u",
-    "INSERT INTO floor.journal SELECT u, 0, $2 FROM unnest($1::text[]::uuid[]) AS u",
-    "INSERT INTO floor.held SELECT u, 1, 1, $2 FROM unnest($1::text[]::uuid[]) AS u",
+    "INSERT INTO floor.runs SELECT u, 0, $2::bytea FROM unnest($1::text[]::uuid[]) AS u",
+    "INSERT INTO floor.graphs SELECT u, 1, $2::bytea FROM unnest($1::text[]::uuid[]) AS u",
+    "INSERT INTO floor.journal SELECT u, 0, $2::bytea FROM unnest($1::text[]::uuid[]) AS u",
+    "INSERT INTO floor.held SELECT u, 1, 1, $2::bytea FROM unnest($1::text[]::uuid[]) AS u",
 ];
 const MOVES: [&str; 3] = [
-    "INSERT INTO floor.journal SELECT u, $3, $2 FROM unnest($1::text[]::uuid[]) AS u",
-    "UPDATE floor.graphs g SET entries = $3 + 1, progress = $2 FROM unnest($1::text[]::uuid[]) AS u WHERE g.run = u AND g.entries = $3",
-    "UPDATE floor.held h SET node = $3 + 1, fence = length($2) FROM unnest($1::text[]::uuid[]) AS u WHERE h.step = u AND h.node = $3",
+    "INSERT INTO floor.journal SELECT u, $3::int, $2::bytea FROM unnest($1::text[]::uuid[]) AS u",
+    "UPDATE floor.graphs g SET entries = $3::int + 1, progress = $2::bytea FROM unnest($1::text[]::uuid[]) AS u WHERE g.run = u AND g.entries = $3",
+    "UPDATE floor.held h SET node = $3::int + 1, fence = length($2::bytea) FROM unnest($1::text[]::uuid[]) AS u WHERE h.step = u AND h.node = $3",
 ];
 const ENDS: [&str; 2] = [
-    "DELETE FROM floor.held h USING unnest($1::text[]::uuid[]) AS u WHERE h.step = u AND length($2) > 0",
-    "UPDATE floor.runs r SET state = length($2) FROM unnest($1::text[]::uuid[]) AS u WHERE r.id = u",
+    "DELETE FROM floor.held h USING unnest($1::text[]::uuid[]) AS u WHERE h.step = u AND length($2::bytea) > 0",
+    "UPDATE floor.runs r SET state = length($2::bytea) FROM unnest($1::text[]::uuid[]) AS u WHERE r.id = u",
 ];
 
 /// The bare statements of runs of graphs of `steps` steps, `together` runs side by side on all connections, each step of all those of a
