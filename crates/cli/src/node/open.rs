@@ -11,7 +11,7 @@ use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::verdict::Principal;
 use tollgate_store::{OpenError, Role, SetupError};
 use tollgate_vault::Vault;
-use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signals, Signer};
+use tollgate_worker::{Counter, CounterDeps, Deps, Graphs, Keeper, Options, Service, ServiceDeps, Signals, Signer};
 
 use super::bundles::LiveBundles;
 use super::keyring::Keyring;
@@ -106,6 +106,8 @@ pub struct Node {
     pub service: Service,
     /// The desk.
     pub desk: Arc<Counter>,
+    /// What a worker works with.
+    pub engine: Deps,
     /// Ids and time.
     pub ids: IdSource,
     #[expect(dead_code, reason = "held for its lock, released when dropped")]
@@ -144,6 +146,7 @@ impl Node {
             effects: wrap(Arc::clone(&store) as _),
             exec: Arc::clone(&store) as _,
             bundles: Arc::clone(&bundles) as Arc<dyn Bundles>,
+            graphs: Graphs::new(Arc::new(tollgate_operators::GraphCompiler)),
             sealer: Arc::clone(&vault) as Arc<dyn Sealer>,
             ids: ids.clone(),
         };
@@ -155,7 +158,7 @@ impl Node {
         };
         let service = Service::new(deps, setup.worker);
         let desk = Arc::new(Counter::new(CounterDeps {
-            engine,
+            engine: engine.clone(),
             events: Arc::clone(&store) as _,
             lists: Arc::clone(&store) as _,
             ledger: Arc::clone(&store) as _,
@@ -164,7 +167,7 @@ impl Node {
             signals,
             hands: Some(Arc::new(service.clone()) as Arc<dyn Hands>),
         }));
-        Ok(Self { home, store, vault, bundles, signer, service, desk, ids, held })
+        Ok(Self { home, store, vault, bundles, signer, service, desk, engine, ids, held })
     }
 
     /// Makes a bundle active in both modes, unless it is.

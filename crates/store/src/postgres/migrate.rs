@@ -7,8 +7,11 @@ use super::options::{Login, SetupError};
 /// The version this binary writes and reads.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// By their numbers, from 1.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/postgres/0001_init.sql"), include_str!("../../migrations/postgres/0002_processes.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_init.sql"),
+    include_str!("../../migrations/postgres/0002_processes.sql"),
+    include_str!("../../migrations/postgres/0003_graphs.sql"),
+];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
 /// One migration at a time in a database.
 const LOCK: i64 = 0x7467_6174_6d69_6701;
