@@ -145,23 +145,30 @@ BEGIN
   gone AS (DELETE FROM timers t USING due WHERE t.at = due.at AND t.step = due.step AND t.node = due.node RETURNING t.*),
   put AS (
     INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode)
-    SELECT g.step, g.node, g.run_id, g.kind, g.fence, g.reseller_id, g.tenant_id, g.mode FROM gone g RETURNING 1
+    SELECT g.step, g.node, g.run_id, g.kind, g.fence, g.reseller_id, g.tenant_id, g.mode FROM gone g ORDER BY g.at, g.step, g.node RETURNING 1
   ) SELECT count(*) INTO fired FROM put;
   SELECT min(t.at) INTO next FROM timers t;
 END $$;
 
 -- Hands back what a closing session held; without one, what lapsed sessions held. A step that a commit is just ending is left to it.
 CREATE OR REPLACE FUNCTION hand_back(p_session uuid, p_now bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET jit = off SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
   n bigint;
+  over uuid[] := ARRAY[p_session];
 BEGIN
+  IF p_session IS NULL THEN
+    -- Who holds something, from one to the next of the index, and stands no more.
+    WITH RECURSIVE s(id) AS (
+      (SELECT h.session FROM held h ORDER BY h.session LIMIT 1)
+      UNION ALL
+      SELECT (SELECT h.session FROM held h WHERE h.session > s.id ORDER BY h.session LIMIT 1) FROM s WHERE s.id IS NOT NULL
+    ) SELECT array_agg(s.id) INTO over FROM s
+    WHERE s.id IS NOT NULL AND NOT EXISTS (SELECT FROM sessions x WHERE x.id = s.id AND x.expires_at > p_now);
+  END IF;
   WITH mine AS MATERIALIZED (
-    SELECT h.step, h.node FROM held h
-    WHERE CASE WHEN p_session IS NOT NULL THEN h.session = p_session
-      ELSE NOT EXISTS (SELECT FROM sessions s WHERE s.id = h.session AND s.expires_at > p_now) END
-    ORDER BY h.step, h.node FOR UPDATE SKIP LOCKED
+    SELECT h.step, h.node FROM held h WHERE h.session = ANY (over) ORDER BY h.step, h.node FOR UPDATE SKIP LOCKED
   ), gone AS (DELETE FROM held h USING mine WHERE h.step = mine.step AND h.node = mine.node RETURNING h.*),
   put AS (
     -- Who hands a node of a graph back in peace did not die of it.
@@ -197,7 +204,7 @@ BEGIN
   FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace AND p.prosecdef LOOP
     EXECUTE format('ALTER FUNCTION %s OWNER TO tollgate_dispatch', f);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tollgate_serve, tollgate_worker', f);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tollgate_serve, tollgate_worker, tollgate_dispatch', f);
   END LOOP;
   REVOKE CREATE ON SCHEMA tollgate FROM tollgate_dispatch;
 END $$;
