@@ -30,6 +30,7 @@ impl House {
             effects: Arc::clone(&self.watch) as Arc<dyn Effects>,
             exec: Arc::clone(&self.watch) as Arc<dyn DurableExec>,
             bundles: Arc::clone(&self.bundles) as Arc<dyn Bundles>,
+            graphs: self.graphs.clone(),
             sealer: Arc::clone(&self.sealer) as Arc<dyn Sealer>,
             ids: self.ids.clone(),
         }

@@ -10,5 +10,5 @@ mod ledger;
 mod service;
 
 pub use desk::{Counter, CounterDeps, expire};
-pub use engine::{Deps, Engine};
+pub use engine::{Deps, Engine, Graphs};
 pub use service::{Deps as ServiceDeps, Keeper, Options, Service, Signals, Signer, Taking};

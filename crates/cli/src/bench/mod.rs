@@ -5,6 +5,7 @@ mod crash;
 mod dedup;
 mod floor;
 mod floor_postgres;
+mod graphs;
 mod ground;
 mod ingest;
 mod load;

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tollgate_core::ports::{Bundles, Effects, IdSource, Ports, Registry, Sealer};
 use tollgate_store::Role;
 use tollgate_vault::Vault;
-use tollgate_worker::{Deps, Signals};
+use tollgate_worker::{Deps, Graphs, Signals};
 
 use super::bundles::LiveBundles;
 use super::keyring::Keyring;
@@ -61,6 +61,7 @@ impl Base {
             effects,
             exec: Arc::clone(&self.store) as _,
             bundles: Arc::clone(&self.bundles) as Arc<dyn Bundles>,
+            graphs: Graphs::new(Arc::new(tollgate_operators::GraphCompiler)),
             sealer: Arc::clone(&self.vault) as Arc<dyn Sealer>,
             ids: self.ids.clone(),
         }

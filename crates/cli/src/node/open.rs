@@ -13,7 +13,7 @@ use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::verdict::Principal;
 use tollgate_store::{OpenError, Role, SetupError};
 use tollgate_vault::Vault;
-use tollgate_worker::{Counter, CounterDeps, Keeper, Options, Service, ServiceDeps, Signer};
+use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signer};
 
 use super::base::{Base, Following};
 use super::bundles::LiveBundles;
@@ -127,6 +127,8 @@ pub struct Node {
     pub service: Service,
     /// The desk.
     pub desk: Arc<Counter>,
+    /// What a worker works with.
+    pub engine: Deps,
     /// Ids and time.
     pub ids: IdSource,
     /// What this process does.
@@ -181,7 +183,7 @@ impl Node {
         };
         let service = Service::new(deps, setup.worker);
         let desk = Arc::new(Counter::new(CounterDeps {
-            engine,
+            engine: engine.clone(),
             events: Arc::clone(&store) as _,
             lists: Arc::clone(&store) as _,
             ledger: Arc::clone(&store) as _,
@@ -200,6 +202,7 @@ impl Node {
             signer,
             service,
             desk,
+            engine,
             ids,
             part,
             is_shared,

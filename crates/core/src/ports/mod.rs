@@ -6,6 +6,7 @@ mod desk;
 mod effects;
 mod events;
 mod exec;
+mod graphs;
 mod ledger;
 mod lists;
 mod operators;
@@ -26,6 +27,9 @@ pub use effects::{
 };
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::{DurableExec, Hands};
+pub use graphs::{
+    Blob, Compute, DEATHS_MAX, FinishNode, GraphExec, NodeEnd, NodeFault, NodeRecord, Program, StartGraph, deaths_before, first_fence,
+};
 pub use ledger::{LedgerLog, StoredEntry};
 pub use lists::{ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, RunFilter, RunRecord};
 pub use operators::Reasoner;

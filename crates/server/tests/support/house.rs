@@ -146,6 +146,7 @@ impl House {
             effects: Arc::clone(&store) as _,
             exec: Arc::clone(&store) as _,
             bundles: Arc::clone(&bundles) as _,
+            graphs: tollgate_worker::Graphs::new(Arc::new(tollgate_testkit::FakeCompute::default())),
             sealer: Arc::clone(&vault) as _,
             ids: ids.clone(),
         };

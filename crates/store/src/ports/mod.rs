@@ -2,6 +2,7 @@
 
 mod effects;
 mod events;
+mod graphs;
 mod lists;
 mod registry;
 

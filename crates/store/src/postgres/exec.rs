@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
 use crate::postgres::store::{PgStore, Postgres};
 use crate::row::Row;
-use crate::tx::step_of;
+use crate::tx::{StepName, step_of};
 
 type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
 
@@ -38,7 +38,7 @@ impl Postgres {
         rows.iter()
             .map(Row::Postgres)
             .map(|r| {
-                let step = step_of(r.get("kind")?, r.get("step")?);
+                let step = step_of(r.get("kind")?, StepName { step: r.get("step")?, node: r.get("node")? })?;
                 let lease = Lease { session, fence: r.get("fence")? };
                 Ok(Claimed { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, lease })
             })

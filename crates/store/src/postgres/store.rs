@@ -29,6 +29,8 @@ use crate::tx::{Query, Tx};
 
 /// More of them make smaller groups, and so slower ones.
 const COMMITTERS: usize = 2;
+/// Specs of graphs that a process remembers to be stored.
+const SPECS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(4095);
 
 /// The engine over Postgres.
 pub struct Postgres {
@@ -81,6 +83,7 @@ impl Postgres {
             committed: on_commit,
             scopes: parking_lot::Mutex::new(BTreeSet::new()),
             wire: Arc::default(),
+            specs: parking_lot::Mutex::new(lru::LruCache::new(SPECS)),
         });
         let committers = (0..COMMITTERS).map(|_| tokio::spawn(Committer::new(Arc::clone(&shared)).serve())).collect();
         let pool = Arc::new(Pool::new(login.config, readers.max(1)));

@@ -4,6 +4,7 @@ mod actions;
 mod dispatch;
 mod events;
 mod exec;
+mod graphs;
 mod keys;
 mod lanes;
 mod ledger;

@@ -15,8 +15,11 @@ pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// `tgat` in ASCII: a SQLite file of another program is not ours.
 const APPLICATION_ID: i32 = 0x7467_6174;
 /// By their numbers, from 1.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/sqlite/0001_init.sql"), include_str!("../../migrations/sqlite/0002_processes.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_init.sql"),
+    include_str!("../../migrations/sqlite/0002_processes.sql"),
+    include_str!("../../migrations/sqlite/0003_graphs.sql"),
+];
 /// Pages of WAL before a checkpoint: measured against rate and tail latency, see `facts` in ARCHITECTURE.md.
 const AUTOCHECKPOINT: i64 = 4000;
 const STATEMENTS: usize = 256;

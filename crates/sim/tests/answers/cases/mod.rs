@@ -15,6 +15,7 @@ use tollgate_testkit::{Behaviour, Loss, Point, SkewedClock, scope};
 
 mod cancel;
 mod governed;
+mod graph;
 mod held;
 mod order;
 mod people;
