@@ -15,6 +15,8 @@ mod flow;
 mod hooks;
 #[path = "api/service.rs"]
 mod service;
+#[path = "api/follow.rs"]
+mod follow;
 #[path = "api/stream.rs"]
 mod stream;
 mod support;

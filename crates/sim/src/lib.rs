@@ -14,6 +14,7 @@ mod offline;
 mod planes;
 mod rest;
 mod tasks;
+mod told;
 mod turns;
 mod watch;
 
