@@ -240,7 +240,9 @@ mod tests {
     #[test]
     fn only_codes_are_told() {
         let mut m = Moved::new(ActionId::from_bytes([1; 16]), None, ActionState::Proposed);
-        for (reason, told) in [("policy_error", true), ("http_500", true), ("", false), ("Bad request: \"card 4111\"", false), ("a b", false)] {
+        for (reason, told) in
+            [("policy_error", true), ("http_500", true), ("", false), ("Bad request: \"card 4111\"", false), ("a b", false)]
+        {
             m.because(Some(reason));
             assert_eq!(m.reason.is_some(), told, "{reason}");
         }

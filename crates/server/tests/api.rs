@@ -11,12 +11,12 @@ mod borders;
 mod events;
 #[path = "api/flow.rs"]
 mod flow;
+#[path = "api/follow.rs"]
+mod follow;
 #[path = "api/hooks.rs"]
 mod hooks;
 #[path = "api/service.rs"]
 mod service;
-#[path = "api/follow.rs"]
-mod follow;
 #[path = "api/stream.rs"]
 mod stream;
 mod support;

@@ -21,7 +21,7 @@ mod watch;
 pub use batch::{Batch, batch};
 pub use checks::{Fault, Law};
 pub use desk::someone;
-pub use engine::Engine as Stands;
+pub use engine::{Bare, Engine as Stands};
 pub use history::{Broken, Ran, run, run_on};
 pub use house::{House, HouseError, LEASE};
 pub use mistakes::{Mistake, Mistaken};

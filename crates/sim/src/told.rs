@@ -90,7 +90,8 @@ pub(crate) async fn told(h: &House, actions: &BTreeMap<ActionId, ActionRecord>) 
             heard.fault(format!("{} is {is:?}, and told to be {told:?}", run.item.id));
         }
     }
-    let strangers: BTreeSet<String> = heard.actions.keys().map(ToString::to_string).chain(heard.runs.keys().map(ToString::to_string)).collect();
+    let strangers: BTreeSet<String> =
+        heard.actions.keys().map(ToString::to_string).chain(heard.runs.keys().map(ToString::to_string)).collect();
     if !strangers.is_empty() {
         heard.fault(format!("changes are told of what is not there: {strangers:?}"));
     }

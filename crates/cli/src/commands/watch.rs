@@ -51,7 +51,8 @@ pub async fn watch(cx: &Context, id: &str) -> Result<(), Failure> {
         if !answer.status.is_success() {
             return Err(refusal(&answer));
         }
-        let body = String::from_utf8(answer.body).map_err(|e| Failure::new(Exit::Failed, format!("the server's answer is not text: {e}")))?;
+        let body =
+            String::from_utf8(answer.body).map_err(|e| Failure::new(Exit::Failed, format!("the server's answer is not text: {e}")))?;
         for heard in read(&body) {
             if !heard.id.is_empty() {
                 last = heard.id;

@@ -105,7 +105,7 @@ pub(crate) async fn stream(
 /// Resuming and ending are as with the stream of events.
 #[utoipa::path(get, path = "/v1/stream", tag = "runs", security(("api_key" = [])),
     params(ChangeQuery, ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last change seen")),
-    responses((status = 200, description = "Changes, each the JSON of a `Change`", body = String, content_type = "text/event-stream"), StreamErrors))]
+    responses((status = 200, description = "Changes as JSON: `type`, `at`, `run_id`, `action_id`, `step`, `from`, `state`, `disposition`, `applied`, `reason`", body = String, content_type = "text/event-stream"), StreamErrors))]
 pub(crate) async fn changes(
     AxumState(app): AxumState<App>,
     caller: Caller<{ perm::RUNS_READ }>,
@@ -127,7 +127,7 @@ pub(crate) async fn changes(
 #[utoipa::path(get, path = "/v1/runs/{id}/stream", tag = "runs", security(("api_key" = [])),
     params(("id" = String, Path, description = "A run's id", pattern = "^run_[0-7][0-9a-hjkmnp-tv-z]{25}$"), FromQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last change seen")),
-    responses((status = 200, description = "Changes, each the JSON of a `Change`", body = String, content_type = "text/event-stream"), OneStreamErrors))]
+    responses((status = 200, description = "Changes as JSON: `type`, `at`, `run_id`, `action_id`, `step`, `from`, `state`, `disposition`, `applied`, `reason`", body = String, content_type = "text/event-stream"), OneStreamErrors))]
 pub(crate) async fn of_run(
     AxumState(app): AxumState<App>,
     caller: Caller<{ perm::RUNS_READ }>,

@@ -4,25 +4,19 @@ use serde::Serialize;
 use tollgate_core::change::{Change, What};
 use tollgate_core::id::{ActionId, RunId};
 use tollgate_core::time::Timestamp;
-use utoipa::ToSchema;
 
 /// A change of state of a run, an action or a step.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Change)]
+#[derive(Serialize)]
 pub(crate) struct ChangeView<'a> {
     /// Always `change`.
     pub object: &'static str,
     /// What changed and how it stands now: `run.succeeded`, `action.calling`, `step.failed`.
-    #[schema(example = "action.calling")]
     pub r#type: String,
     /// When, by the store's clock.
-    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The run.
-    #[schema(value_type = String, example = "run_01hzy0000000000000000000000")]
     pub run_id: RunId,
     /// The action; null for a run or a step.
-    #[schema(value_type = Option<String>)]
     pub action_id: Option<ActionId>,
     /// The step's place in the run's graph, from 0; null for a run or an action.
     pub step: Option<u32>,

@@ -141,7 +141,18 @@ async fn what_cannot_be_followed_is_told() {
     assert_eq!(words(&replay(&house, &path, "").await), ["end succeeded"]);
     let _open = [house.call("GET", "/v1/stream").open().await, house.call("GET", "/v1/stream").open().await];
     said.push(house.call("GET", path).go().await.error());
-    insta::assert_snapshot!(said.join("\n"));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    404 not_found: there is no run `run_01hzy000000000000000000000` in this tenant and mode
+    400 invalid_parameter: `act_01hzy000000000000000000000` is not a run id: run ids start with `run_`
+    400 invalid_cursor: the cursor cannot be read: use it as it came, or leave it out to start again
+    400 invalid_cursor: the cursor belongs to another query: repeat the filters that it was made with, or leave it out to start again
+    400 invalid_parameter: `type`: `a*` in `a*`: a star stands alone between dots; `*` is one segment, `**` any number
+    400 invalid_parameter: the query parameter `typ` is not known: did you mean `type`?
+    410 cursor_expired: what this cursor stands at is not kept any more, and what followed may be gone with it: leave the cursor out to start with the oldest that is kept
+    410 cursor_expired: what this cursor stands at is not kept any more, and what followed may be gone with it: leave the cursor out to start with the oldest that is kept
+    410 cursor_expired: what this cursor stands at is not kept any more, and what followed may be gone with it: leave the cursor out to start with the oldest that is kept
+    503 service_unavailable, again in 2 s: 2 streams are open, which is the most at once: close one or try again
+    ");
 }
 
 #[tokio::test]

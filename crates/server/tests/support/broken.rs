@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use tollgate_core::event::Event;
 use tollgate_core::id::{EventId, ReplayId, RunId, SessionId};
-use tollgate_core::ports::{BoxFuture, ChangeLog, Changes, ConfigRev, Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState, StoreError};
+use tollgate_core::ports::{
+    BoxFuture, ChangeLog, Changes, ConfigRev, Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState, StoreError,
+};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 

@@ -44,7 +44,12 @@ pub enum Heard {
 const KINDS: [(u8, char); 5] = [(1, 's'), (2, 'l'), (4, 'e'), (8, 'c'), (16, 'o')];
 
 fn bits(news: Committed) -> u8 {
-    [news.steps, news.entries, news.events, news.config, news.changes].iter().zip(KINDS).filter(|(is, _)| **is).map(|(_, (bit, _))| bit).sum()
+    [news.steps, news.entries, news.events, news.config, news.changes]
+        .iter()
+        .zip(KINDS)
+        .filter(|(is, _)| **is)
+        .map(|(_, (bit, _))| bit)
+        .sum()
 }
 
 fn letters(bits: u8) -> String {

@@ -78,6 +78,7 @@ const WORKER_WRITES: &[(&str, &str)] = &[
     ("journal", "INSERT"),
     ("key_waiters", "INSERT DELETE"),
     ("lanes", "INSERT UPDATE DELETE"),
+    ("outbox_queue", "INSERT"),
     ("ready", "INSERT DELETE"),
     ("runs", "UPDATE"),
     ("sessions", "INSERT UPDATE DELETE"),

@@ -1,3 +1,5 @@
+//! Every transition of actions, every change of runs and every entry of a journal is told, on both engines.
+
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 use std::sync::Arc;
@@ -131,7 +133,8 @@ async fn every_change_of_runs<B: Ordered>(store: &Store<B>, base: usize) {
             for (seq, kind) in EntryKind::ALL.iter().copied().enumerate() {
                 let step = kind.outcome().map(|_| 7);
                 let (seq, request_hash) = (u32::try_from(seq).unwrap(), Digest::of(b"r"));
-                let entry = JournalEntry { run: run_id(n), seq, kind, step, request_hash, result: None, semantics_version: SEMANTICS_VERSION };
+                let entry =
+                    JournalEntry { run: run_id(n), seq, kind, step, request_hash, result: None, semantics_version: SEMANTICS_VERSION };
                 tx.journal(scope(), &entry, Timestamp::from_micros(1))?;
             }
             Ok(())
