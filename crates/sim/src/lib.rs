@@ -15,6 +15,7 @@ mod planes;
 mod rest;
 mod tasks;
 mod told;
+mod trips;
 mod turns;
 mod watch;
 
@@ -26,4 +27,5 @@ pub use history::{Broken, Ran, run, run_on};
 pub use house::{House, HouseError, LEASE};
 pub use mistakes::{Mistake, Mistaken};
 pub use tasks::{Polled, Tasks, Work};
+pub use trips::Trips;
 pub use watch::Watch;

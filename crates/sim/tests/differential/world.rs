@@ -67,7 +67,7 @@ pub fn scope_of(n: u8) -> Scope {
 impl World {
     pub fn open() -> Self {
         let clock = Arc::new(SimClock::default());
-        let open = |stands| Bare::open(stands, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let open = |stands| Bare::open(&stands, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         let session = |n| SessionId::from_bytes([n; 16]);
         Self {
             sqlite: open(Stands::Sqlite),

@@ -57,6 +57,8 @@ const NEVER_CHANGED: &[&str] = &[
     "checkpoints",
     "journal",
     "event_positions",
+    "outbox",
+    "outbox_runs",
     "artifacts",
     "blobs",
     "deployments",
