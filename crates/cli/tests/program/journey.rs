@@ -27,6 +27,9 @@ fn from_init_to_a_verified_receipt() {
     let hops = ["run", "plan", "intent", "attempt", "receipt", "approval", "approval", "intent", "attempt", "receipt"];
     let found: Vec<&str> = timeline.lines().skip(2).map(|l| l.split_whitespace().nth(2).unwrap()).collect();
     assert_eq!(found, hops, "{timeline}");
+    let watched = p.run(&["runs", "watch", &id(&runs, "/data/0/id")]).ok().out;
+    assert!(watched.contains("  action.waiting_approval  act_"), "{watched}");
+    assert!(watched.contains("  action.done  act_") && watched.ends_with("\nthe run is over: succeeded\n"), "{watched}");
 
     // The same fact again: known, and nothing happens a second time.
     p.run(&["events", "send", "demo.hello", "--payload", r#"{"name": "Ada"}"#]).ok();

@@ -15,7 +15,7 @@ use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::spec::Effect;
 use tollgate_core::time::Timestamp;
 use tollgate_sim::{Bare, Stands};
-use tollgate_testkit::SimClock;
+use tollgate_testkit::{SimClock, SkewedClock};
 
 use crate::ops::{Act, Op};
 
@@ -65,13 +65,27 @@ pub fn scope_of(n: u8) -> Scope {
 }
 
 impl World {
+    /// Both by the same clock.
     pub fn open() -> Self {
+        Self::with(|clock| clock as Arc<dyn Clock>)
+    }
+
+    /// One by a clock that is a second ahead: the two differ.
+    pub fn skewed() -> Self {
+        Self::with(|clock| {
+            let ahead = SkewedClock::new(clock);
+            ahead.set_ahead(1_000_000);
+            Arc::new(ahead) as Arc<dyn Clock>
+        })
+    }
+
+    fn with(of_postgres: impl Fn(Arc<SimClock>) -> Arc<dyn Clock>) -> Self {
         let clock = Arc::new(SimClock::default());
-        let open = |stands| Bare::open(&stands, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let of_postgres = of_postgres(Arc::clone(&clock));
         let session = |n| SessionId::from_bytes([n; 16]);
         Self {
-            sqlite: open(Stands::Sqlite),
-            postgres: open(Stands::Postgres),
+            sqlite: Bare::open(&Stands::Sqlite, Arc::clone(&clock) as Arc<dyn Clock>).unwrap(),
+            postgres: Bare::open(&Stands::Postgres, of_postgres).unwrap(),
             clock,
             n: 0,
             sessions: [session(0xa0), session(0xa1), session(0xa2)],
