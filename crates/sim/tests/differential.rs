@@ -71,7 +71,7 @@ type Met = RefCell<BTreeMap<String, u32>>;
 
 /// `Op { .. } -> answer` as the command's name and the beginning of its answer.
 fn count(met: &Met, done: &str) {
-    let (op, answer) = done.trim().split_once(" -> ").unwrap();
+    let (op, answer) = done.trim_start().split_once(" -> ").unwrap();
     let name = op.split([' ', '{']).next().unwrap();
     for wanted in MET.iter().filter(|w| format!("{name} {answer}").starts_with(**w)) {
         *met.borrow_mut().entry((*wanted).to_owned()).or_default() += 1;
