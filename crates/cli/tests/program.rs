@@ -11,5 +11,7 @@ mod hands;
 mod journey;
 #[path = "program/processes.rs"]
 mod processes;
+#[path = "program/outages.rs"]
+mod outages;
 #[path = "program/support.rs"]
 mod support;
