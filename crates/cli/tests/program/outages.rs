@@ -44,7 +44,8 @@ fn without_a_connection_to_the_database_requests_are_told_to_come_again() {
     assert!(ask().unwrap().starts_with("HTTP/1.1 200"));
     let limit = |n: i32| it.database.psql(&format!("ALTER DATABASE {} CONNECTION LIMIT {n}", it.database.name())).unwrap();
     limit(0);
-    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let terminate =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     it.database.psql(terminate).unwrap();
     let turned_away = until(ask, |answer| !answer.starts_with("HTTP/1.1 200"));
     let lower = turned_away.to_ascii_lowercase();
