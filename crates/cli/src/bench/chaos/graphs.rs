@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tollgate_core::graph::{EntryKind, GraphPlan, GraphSpec, Stored};
+use tollgate_core::graph::{EntryKind, GraphPlan, GraphSpec, JournalEntry, Stored};
 use tollgate_core::hash::Digest;
 use tollgate_core::id::RunId;
-use tollgate_core::ports::{Blob, NodeRecord, StartGraph, StoreError};
+use tollgate_core::ports::{Blob, StartGraph, StoreError};
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Mode;
 
@@ -130,7 +130,7 @@ pub async fn judge(node: &Node, started: &[Started]) -> Result<Vec<Broken>, Fail
     let mut out = Vec::new();
     for s in started {
         let found = node.engine.exec.node_step(actor(Mode::Live).scope, s.run).await?;
-        if let Some(detail) = fault(s.n, found.as_ref()) {
+        if let Some(detail) = fault(s.n, found.as_ref().map(|r| (r.state, r.journal.as_slice()))) {
             out.push(Broken { law: "graphs_finished_once", detail: format!("graph {} ({}): {detail}", s.n, s.run) });
         }
     }
@@ -138,20 +138,52 @@ pub async fn judge(node: &Node, started: &[Started]) -> Result<Vec<Broken>, Fail
 }
 
 /// What is wrong with a run.
-fn fault(n: u64, found: Option<&NodeRecord>) -> Option<String> {
-    let Some(record) = found else { return Some("it was started and is not there".to_owned()) };
-    if record.state != RunState::Succeeded {
-        return Some(format!("it is `{}`", record.state));
+fn fault(n: u64, found: Option<(RunState, &[JournalEntry])>) -> Option<String> {
+    let Some((state, journal)) = found else { return Some("it was started and is not there".to_owned()) };
+    if state != RunState::Succeeded {
+        return Some(format!("it is `{state}`"));
     }
-    let mut steps: Vec<Option<u32>> = record.journal.iter().map(|e| e.step).collect();
+    let mut steps: Vec<Option<u32>> = journal.iter().map(|e| e.step).collect();
     steps.sort_unstable();
     let once: Vec<Option<u32>> = std::iter::once(None).chain((0..).take(STEPS).map(Some)).collect();
-    let only = record.journal.iter().all(|e| matches!(e.kind, EntryKind::Started | EntryKind::Succeeded));
+    let only = journal.iter().all(|e| matches!(e.kind, EntryKind::Started | EntryKind::Succeeded));
     if steps != once || !only {
-        let seen: Vec<String> = record.journal.iter().map(|e| format!("{:?} {}", e.step, e.kind.as_str())).collect();
+        let seen: Vec<String> = journal.iter().map(|e| format!("{:?} {}", e.step, e.kind.as_str())).collect();
         return Some(format!("its journal is {}", seen.join(", ")));
     }
-    let last = record.journal.iter().find(|e| e.step == Some(STEPS as u32 - 1)).and_then(|e| e.result.clone());
+    let last = journal.iter().find(|e| e.step == Some(STEPS as u32 - 1)).and_then(|e| e.result.clone());
     let wanted = Stored::Inline(Value::from(expected(n)));
     (last.as_ref() != Some(&wanted)).then(|| format!("it came to {last:?} and not {}", expected(n)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: EntryKind, step: Option<u32>, result: u64) -> JournalEntry {
+        let run = RunId::from_bytes([1; 16]);
+        let (request_hash, result) = (Digest::of(b""), Some(Stored::Inline(Value::from(result))));
+        JournalEntry { run, seq: 0, kind, step, request_hash, result, semantics_version: 1 }
+    }
+
+    fn journal() -> Vec<JournalEntry> {
+        let ends = (0..).take(STEPS).map(|step| entry(EntryKind::Succeeded, Some(step), expected(3)));
+        std::iter::once(entry(EntryKind::Started, None, 0)).chain(ends).collect()
+    }
+
+    #[test]
+    fn a_run_that_is_lost_or_open_or_did_a_step_twice_or_wrong_shows() {
+        let done = |journal: &[JournalEntry]| fault(3, Some((RunState::Succeeded, journal)));
+        assert_eq!(done(&journal()), None);
+        assert!(fault(3, None).is_some());
+        assert!(fault(3, Some((RunState::Running, &journal()))).is_some());
+        let mut twice = journal();
+        twice.push(twice[2].clone());
+        assert!(done(&twice).is_some());
+        assert!(done(&journal()[..STEPS]).is_some(), "a step is missing");
+        let mut deferred = journal();
+        deferred[2].kind = EntryKind::Deferred;
+        assert!(done(&deferred).is_some());
+        assert!(fault(4, Some((RunState::Succeeded, &journal()))).is_some(), "it came to something else");
+    }
 }
