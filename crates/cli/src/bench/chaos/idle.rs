@@ -87,7 +87,7 @@ fn count(log: &str, span: Duration) -> IdleReport {
     let mut by_text: BTreeMap<String, u64> = BTreeMap::new();
     for line in log.lines() {
         let Some((_, said)) = line.split_once('|').filter(|(who, _)| who.starts_with("tollgate_as_")) else { continue };
-        let Some((_, text)) = said.split_once("LOG:  ") else { continue };
+        let Some(text) = said.strip_prefix("LOG:  ") else { continue };
         let asked = text.strip_prefix("statement: ").or_else(|| text.strip_prefix("execute ")?.split_once(": ").map(|(_, sql)| sql));
         if let Some(asked) = asked {
             *by_text.entry(asked.chars().take(100).collect()).or_default() += 1;
