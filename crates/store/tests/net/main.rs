@@ -6,6 +6,7 @@ mod catalog;
 mod claims;
 mod line;
 mod migrations;
+mod outbox;
 mod plans;
 mod races;
 mod roles;
