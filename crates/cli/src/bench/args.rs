@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
 use super::ground::Ground;
-use super::{crash, dedup, graphs, ingest, loop_, open};
+use super::{chaos, crash, dedup, graphs, ingest, loop_, open};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -75,6 +75,12 @@ pub enum Bench {
     Open(open::Open),
     /// Kill the node at random moments, and count what took effect
     Crash(crash::Crash),
+    /// Many processes over one Postgres, killed and stopped at random: what took effect is counted, lanes, runs and the ledger are checked
+    Chaos(chaos::Chaos),
+    /// Every process restarted in its turn under load through a balancer: no request may fail
+    Rolling(chaos::Rolling),
+    /// A control plane and a worker that have nothing to do: the statements that they ask Postgres
+    Idle(chaos::Idle),
     /// The process that `crash` kills
     #[command(hide = true)]
     CrashNode(crash::CrashNode),
@@ -113,6 +119,9 @@ pub async fn run(out: Output, what: Bench) -> Result<(), Failure> {
         Bench::Latency { common } => return graphs::latency(out, &common.into()).await,
         Bench::Open(o) => return open::run(out, o).await,
         Bench::Crash(c) => return crash::crash(out, c).await,
+        Bench::Chaos(c) => return chaos::chaos(out, c).await,
+        Bench::Rolling(c) => return chaos::rolling(out, c).await,
+        Bench::Idle(c) => return chaos::idle(out, c).await,
         Bench::CrashNode(c) => return crash::crash_node(out, c).await,
     };
     report.print(out);

@@ -176,7 +176,7 @@ impl Node {
         if is_shared {
             signer.check_key().await.map_err(NodeError::Ledger)?;
         }
-        let engine = base.engine(wrap(Arc::clone(&store) as _));
+        let engine = base.engine(wrap(Arc::clone(&store) as _), &setup.worker);
         let deps = ServiceDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,

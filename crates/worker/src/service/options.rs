@@ -11,12 +11,15 @@ pub struct Options {
     pub lease: Duration,
     /// `WORKER_POLL_INTERVAL`: how often ready work is looked for when no notification comes.
     pub poll: Duration,
+    /// `WORKER_MAX_RETRIES`: no step of a graph is tried again more often, whatever its spec says.
+    pub retries_max: u32,
     /// How long a stopping worker waits for its calls before it hands their steps back.
     pub grace: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { concurrency: 256, lease: Duration::from_secs(30), poll: Duration::from_secs(5), grace: Duration::from_secs(10) }
+        let (lease, poll, grace) = (Duration::from_secs(30), Duration::from_secs(5), Duration::from_secs(10));
+        Self { concurrency: 256, lease, poll, retries_max: u32::MAX, grace }
     }
 }
