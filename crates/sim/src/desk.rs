@@ -7,7 +7,9 @@ use ed25519_dalek::SigningKey;
 use tollgate_core::ports::{Actor, Bundles, DurableExec, Effects, Sealer};
 use tollgate_core::verdict::Principal;
 use tollgate_testkit::scope;
-use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signals, Signer};
+use tollgate_worker::{
+    Ages, Archive, Counter, CounterDeps, Deps, Keeper, Options, RetainDeps, Retention, Service, ServiceDeps, Signals, Signer,
+};
 
 use crate::house::House;
 
@@ -45,7 +47,22 @@ impl House {
         Deps { effects: Arc::clone(&self.effects) as Arc<dyn Effects>, ..self.deps() }
     }
 
-    fn signer(&self) -> Arc<Signer> {
+    /// Retention by these ages, into this archive.
+    pub fn retention(&self, ages: Ages, archive: Arc<dyn Archive>) -> Retention {
+        let deps = RetainDeps {
+            keep: Arc::clone(&self.store) as _,
+            events: Arc::clone(&self.store) as _,
+            ledger: Arc::clone(&self.store) as _,
+            registry: Arc::clone(&self.store) as _,
+            sealer: Arc::clone(&self.sealer) as Arc<dyn Sealer>,
+            signer: self.signer(),
+            archive: Some(archive),
+        };
+        Retention::new(deps, ages)
+    }
+
+    /// Signs the logs of this world.
+    pub fn signer(&self) -> Arc<Signer> {
         let key = SigningKey::from_bytes(&[7; 32]);
         Arc::new(Signer::new(key, Arc::clone(&self.store) as _, Arc::new(NoKeeper), vec![scope()], self.ids.clone()))
     }

@@ -13,6 +13,7 @@ mod needs;
 mod ports;
 mod postgres;
 mod query;
+mod retention;
 mod row;
 mod sqlite;
 #[cfg(feature = "testing")]
@@ -23,4 +24,5 @@ mod value;
 pub use apart::Between;
 pub use backend::{Committed, Store};
 pub use postgres::{Login, PgOptions, PgStore, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate};
-pub use sqlite::{OpenError, Options, SqliteStore};
+pub use retention::{RETENTION, Rule};
+pub use sqlite::{OpenError, Options, SqliteStore, compact};

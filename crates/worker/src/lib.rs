@@ -11,4 +11,5 @@ mod service;
 
 pub use desk::{Counter, CounterDeps, expire};
 pub use engine::{Deps, Engine};
-pub use service::{Deps as ServiceDeps, Keeper, Options, Service, Signals, Signer, Taking};
+pub use ledger::Archive;
+pub use service::{Ages, Deps as ServiceDeps, Keeper, Options, RetainDeps, Retained, Retention, Service, Signals, Signer, Taking};

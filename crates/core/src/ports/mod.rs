@@ -6,6 +6,7 @@ mod desk;
 mod effects;
 mod events;
 mod exec;
+mod keep;
 mod ledger;
 mod lists;
 mod operators;
@@ -26,6 +27,7 @@ pub use effects::{
 };
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::{DurableExec, Hands};
+pub use keep::{Archivable, Keep, Retire, Retired, StoreStats, TableSize};
 pub use ledger::{LedgerLog, StoredEntry};
 pub use lists::{ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, RunFilter, RunRecord};
 pub use operators::Reasoner;
@@ -41,6 +43,6 @@ pub use webhooks::{VerifiedWebhook, WebhookError, WebhookVerifier};
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Every port of a store.
-pub trait Ports: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists {}
+pub trait Ports: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists + Keep {}
 
-impl<T: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists> Ports for T {}
+impl<T: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists + Keep> Ports for T {}

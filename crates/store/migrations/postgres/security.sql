@@ -190,7 +190,9 @@ DECLARE
 BEGIN
   GRANT CREATE ON SCHEMA tollgate TO tollgate_dispatch;
   EXECUTE format('GRANT tollgate_dispatch TO %I', current_user);
-  FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace AND p.prosecdef LOOP
+  FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace AND p.prosecdef
+    AND p.proname NOT LIKE 'keep\_%' -- retention's own their tables
+  LOOP
     EXECUTE format('ALTER FUNCTION %s OWNER TO tollgate_dispatch', f);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tollgate_serve, tollgate_worker', f);

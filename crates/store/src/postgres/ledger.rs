@@ -39,6 +39,16 @@ fn of_scope(s: Scope, mut more: Vec<Value>) -> Vec<Value> {
 }
 
 impl LedgerLog for PgStore {
+    fn start(&self, scope: Scope) -> Out<'_, u64> {
+        self.engine.settle(async move {
+            let text = "SELECT pos FROM positions WHERE tenant_id = $1 AND mode = $2 ORDER BY pos LIMIT 1";
+            let query = Query { text: text.into(), values: of_scope(scope, Vec::new()), read: |r: Row<'_>| r.at::<u64>(0) };
+            match self.engine.one(query, scope).await? {
+                Some(first) => Ok(first),
+                None => Ok(self.frontier(scope).await?.size()),
+            }
+        })
+    }
     fn entries(&self, scope: Scope, from: u64, limit: u32) -> Out<'_, Vec<StoredEntry>> {
         let text = format!(
             "{ENTRY} JOIN positions p ON p.entry = e.id WHERE p.tenant_id = $1 AND p.mode = $2 AND p.pos >= $3 ORDER BY p.pos LIMIT $4"

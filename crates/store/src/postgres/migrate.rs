@@ -7,9 +7,15 @@ use super::options::{Login, SetupError};
 /// The version this binary writes and reads.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// By their numbers, from 1.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/postgres/0001_init.sql"), include_str!("../../migrations/postgres/0002_processes.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_init.sql"),
+    include_str!("../../migrations/postgres/0002_processes.sql"),
+    include_str!("../../migrations/postgres/0003_graphs.sql"),
+    include_str!("../../migrations/postgres/0004_streams.sql"),
+    include_str!("../../migrations/postgres/0005_retention.sql"),
+];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
+const KEEP: &str = include_str!("../../migrations/postgres/keep.sql");
 /// One migration at a time in a database.
 const LOCK: i64 = 0x7467_6174_6d69_6701;
 
@@ -34,7 +40,7 @@ pub async fn migrate(login: &Login) -> Result<(i64, i64), SetupError> {
         let note = format!("INSERT INTO meta (k, v) VALUES ('schema_version', {number}) ON CONFLICT (k) DO UPDATE SET v = excluded.v");
         client.batch_execute(&format!("BEGIN; {sql}; {note}; COMMIT")).await.map_err(failed(number))?;
     }
-    client.batch_execute(&format!("BEGIN; {SECURITY}; COMMIT; ANALYZE")).await.map_err(failed(VERSION))?;
+    client.batch_execute(&format!("BEGIN; {SECURITY}; {KEEP}; COMMIT; ANALYZE")).await.map_err(failed(VERSION))?;
     Ok((found, VERSION))
 }
 

@@ -16,6 +16,9 @@ use crate::sqlite::tx::{entry_position, entry_row, find_log};
 type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
 
 impl LedgerLog for SqliteStore {
+    fn start(&self, scope: Scope) -> Out<'_, u64> {
+        self.engine.look(move |c| crate::sqlite::keep::start(c, scope))
+    }
     fn entries(&self, scope: Scope, from: u64, limit: u32) -> Out<'_, Vec<StoredEntry>> {
         self.engine.look(move |c| range(c, scope, from, limit))
     }

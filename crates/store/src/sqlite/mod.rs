@@ -4,15 +4,17 @@ mod actions;
 mod dispatch;
 mod events;
 mod exec;
+mod keep;
 mod keys;
 mod lanes;
 mod ledger;
 mod lists;
 mod open;
 mod runs;
+mod stats;
 mod store;
 mod tx;
 mod writer;
 
-pub use open::{OpenError, Options};
+pub use open::{OpenError, Options, compact};
 pub use store::SqliteStore;

@@ -113,6 +113,13 @@ impl Service {
         Ok(())
     }
 
+    /// Lets retention run beside the steps, again after each span, until the service stops.
+    pub fn retain(&self, retention: super::Retention, every: Duration) {
+        let s = &self.shared;
+        let ids = s.deps.engine.ids.clone();
+        s.tasks.spawn(super::retain::retention(retention, every, s.stopping.clone(), move || ids.now()));
+    }
+
     /// Stops: takes nothing new, waits for calls under way, hands the rest back, signs what was written.
     pub async fn stop(&self) {
         let s = &self.shared;

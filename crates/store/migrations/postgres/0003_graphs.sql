@@ -1,0 +1,3 @@
+-- Version 3: filled by the work of that name.
+
+SELECT 1;
