@@ -1,6 +1,7 @@
 //! The embedded engine: one writer that commits in groups, many readers.
 
 mod actions;
+mod backup;
 mod dispatch;
 mod events;
 mod exec;
@@ -16,5 +17,6 @@ mod store;
 mod tx;
 mod writer;
 
+pub use backup::{BackupError, backup, is_restored, restore, stats_of};
 pub use open::{OpenError, Options, compact};
 pub use store::SqliteStore;

@@ -13,7 +13,7 @@ use crate::backend::Committed;
 /// The version this binary writes and reads.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// `tgat` in ASCII: a SQLite file of another program is not ours.
-const APPLICATION_ID: i32 = 0x7467_6174;
+pub(crate) const APPLICATION_ID: i32 = 0x7467_6174;
 /// `PRAGMA auto_vacuum` of a store that gives space back.
 pub(crate) const INCREMENTAL: i64 = 2;
 /// By their numbers, from 1.
@@ -80,21 +80,33 @@ pub enum OpenError {
 /// The file lock that keeps a second process out; held as long as the store.
 pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock, released when dropped")] Option<File>);
 
-/// Takes the lock beside the store file.
+fn private(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
+/// Takes the lock beside the store file, and makes the file if there is none.
 pub(crate) fn lock(path: Option<&Path>) -> Result<Lock, OpenError> {
     let Some(path) = path else { return Ok(Lock(None)) };
-    let lock_path = path.with_extension("lock");
-    let unavailable = |e: std::io::Error| OpenError::Unavailable { path: lock_path.clone(), message: e.to_string() };
-    let private = |path: &Path| File::options().create(true).truncate(false).write(true).mode(0o600).open(path);
-    let file = private(&lock_path).map_err(unavailable)?;
+    let unavailable = |e: std::io::Error| OpenError::Unavailable { path: path.to_owned(), message: e.to_string() };
+    let file = private(&path.with_extension("lock")).map_err(unavailable)?;
     // SQLite would make it readable for everybody; what lies beside it takes its mode over.
     if !path.exists() {
         private(path).map_err(unavailable)?;
     }
+    hold(path, file)
+}
+
+/// Takes the lock of a store that may not be there.
+pub(crate) fn lock_beside(path: &Path) -> Result<Lock, OpenError> {
+    let file = private(&path.with_extension("lock"));
+    hold(path, file.map_err(|e| OpenError::Unavailable { path: path.to_owned(), message: e.to_string() })?)
+}
+
+fn hold(path: &Path, file: File) -> Result<Lock, OpenError> {
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock(Some(file))),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(path.to_owned())),
-        Err(e) => Err(unavailable(e.into())),
+        Err(e) => Err(OpenError::Unavailable { path: path.to_owned(), message: std::io::Error::from(e).to_string() }),
     }
 }
 
