@@ -67,6 +67,17 @@ impl House {
         Arc::new(Signer::new(key, Arc::clone(&self.store) as _, Arc::new(NoKeeper), vec![scope()], self.ids.clone()))
     }
 
+    /// A signer that keeps checkpoints outside.
+    pub fn signer_keeping(&self, keeper: Arc<dyn Keeper>) -> Arc<Signer> {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        Arc::new(Signer::new(key, Arc::clone(&self.store) as _, keeper, vec![scope()], self.ids.clone()))
+    }
+
+    /// A desk whose checkpoints this signer signs.
+    pub fn desk_signing(&self, signer: Arc<Signer>) -> Counter {
+        self.counter(self.deps(), signer)
+    }
+
     /// The worker service with all its loops.
     pub fn service(&self, options: Options) -> Service {
         let (signer, signals) = (self.signer(), Arc::new(Signals::default()));
@@ -75,13 +86,17 @@ impl House {
 
     /// A desk that works with these.
     pub fn desk_over(&self, deps: Deps) -> Counter {
+        self.counter(deps, self.signer())
+    }
+
+    fn counter(&self, deps: Deps, signer: Arc<Signer>) -> Counter {
         Counter::new(CounterDeps {
             engine: deps,
             events: Arc::clone(&self.store) as _,
             lists: Arc::clone(&self.store) as _,
             ledger: Arc::clone(&self.store) as _,
             registry: Arc::clone(&self.store) as _,
-            signer: self.signer(),
+            signer,
             signals: Arc::new(Signals::default()),
             hands: None,
         })

@@ -46,6 +46,7 @@ pub const RETENTION: &[(&str, Rule)] = &[
     ("sessions", Passing("until their lease lapses")),
     ("statuses", Kept("what is paused stays paused")),
     ("subject_keys", Kept("archived values open with them; erased by erasure alone")),
+    ("tellings", Passing("until the engine of steps was told")),
     ("tenant_keys", Kept("what everything of a tenant is sealed under")),
     ("tiles", Kept("roots of 256 entries and more: what is left of the log is proved by them; 1/255 of a row per entry")),
     ("timers", Passing("until their time")),

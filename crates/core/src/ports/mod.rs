@@ -4,6 +4,7 @@ mod bundles;
 mod clock;
 mod desk;
 mod effects;
+mod epoch;
 mod events;
 mod exec;
 mod keep;
@@ -25,6 +26,7 @@ pub use effects::{
     Answered, ApprovalEnd, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, CloseAttempt, Compensation, Defer, Disposal,
     Dispose, Disposed, Effects, KeyChange, KeyClaim, NewAction, PlanOutcome, Resolve, StorePlan, SubmitAction, Submitted,
 };
+pub use epoch::{Epoch, EpochLog, EpochStep, Epochs};
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::{DurableExec, Hands};
 pub use keep::{Archivable, Keep, Retire, Retired, StoreStats, TableSize};
@@ -43,6 +45,6 @@ pub use webhooks::{VerifiedWebhook, WebhookError, WebhookVerifier};
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Every port of a store.
-pub trait Ports: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists + Keep {}
+pub trait Ports: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists + Keep + Epochs {}
 
-impl<T: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists + Keep> Ports for T {}
+impl<T: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists + Keep + Epochs> Ports for T {}

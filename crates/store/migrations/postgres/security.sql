@@ -38,7 +38,9 @@ GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, b
 GRANT UPDATE ON runs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
 GRANT DELETE ON key_waiters, lanes, ready, held, timers, blocked, sessions, tellings TO tollgate_worker;
 
+GRANT UPDATE ON epochs, epoch_steps TO tollgate_serve;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions TO tollgate_dispatch;
+GRANT SELECT ON meta TO tollgate_dispatch;
 
 -- Row security: a row is visible when its tenant is in the transaction's set for the row's mode. The sets are read once per statement
 -- (an init plan); none set means no rows. Forced, so that it binds the tables' owner too.
@@ -87,6 +89,10 @@ DECLARE
 BEGIN
   IF NOT EXISTS (SELECT FROM sessions s WHERE s.id = p_session AND s.expires_at > p_now) THEN
     RAISE EXCEPTION 'the session''s lease lapsed' USING ERRCODE = 'TG001';
+  END IF;
+  -- Nothing is taken up while a restored store's epoch holds all writes.
+  IF EXISTS (SELECT FROM meta m WHERE m.k = 'epoch_held' AND m.v > 0) THEN
+    RETURN;
   END IF;
   WHILE wanted > 0 LOOP
     WITH RECURSIVE t(id, n) AS (

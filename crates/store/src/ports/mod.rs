@@ -1,6 +1,7 @@
 //! The ports, each a thin line to its command or query, for any engine.
 
 mod effects;
+mod epoch;
 mod events;
 mod lists;
 mod registry;

@@ -188,9 +188,8 @@ fn swap(temp: &Path, store: &Path, mark: &str) -> Result<PathBuf> {
         PathBuf::from(name)
     };
     let kept = store.with_extension(format!("{mark}.db"));
-    fs::hard_link(store, &kept).map_err(|e| {
-        if e.kind() == io::ErrorKind::AlreadyExists { BackupError::Exists(kept.clone()) } else { at(&kept)(e) }
-    })?;
+    fs::hard_link(store, &kept)
+        .map_err(|e| if e.kind() == io::ErrorKind::AlreadyExists { BackupError::Exists(kept.clone()) } else { at(&kept)(e) })?;
     // What the old store's log holds belongs to the old store.
     for tail in ["-wal", "-shm"] {
         match fs::rename(beside(store, tail), beside(&kept, tail)) {
@@ -221,5 +220,5 @@ pub fn stats_of(store: &Path) -> Result<StoreStats> {
 /// When it cannot be read.
 pub fn is_restored(store: &Path) -> Result<bool> {
     let conn = open::reader(store)?;
-    conn.query_row("SELECT EXISTS (SELECT 1 FROM meta WHERE k = 'restored_at')", [], |r| r.get(0)).map_err(sql)
+    conn.query_row("SELECT EXISTS (SELECT 1 FROM meta WHERE k = 'restored_at' AND v > 0)", [], |r| r.get(0)).map_err(sql)
 }

@@ -253,7 +253,7 @@ fn archivable(c: &Connection, scope: Scope, before: Timestamp, most: u64) -> Res
 fn retire_entries(tx: &mut SqliteTx<'_>, scope: Scope, from: u64, to: u64) -> Result<u64> {
     let Some((log, _)) = find_log(tx.connection(), scope)? else { return Ok(0) };
     let first = start(tx.connection(), scope)?;
-    if from != first || to % TILE != 0 {
+    if from != first || !to.is_multiple_of(TILE) {
         return Err(StoreError::Conflict(format!("the log's oldest entry is {first}: entries {from} to {to} cannot be taken away")));
     }
     // What comes after them is proved by the tiles above them, which must be there.

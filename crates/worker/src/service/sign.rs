@@ -61,20 +61,25 @@ impl Signer {
     /// # Errors
     /// A message for people, when a log must not be used.
     pub async fn check(&self) -> Result<(), String> {
+        self.check_but(&[]).await
+    }
+
+    /// The same, where the log may go on otherwise than these checkpoints: an epoch has begun that cites them.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub async fn check_but(&self, cited: &[SignedCheckpoint]) -> Result<(), String> {
         for scope in &self.scopes {
-            let log = log_id(scope);
-            let Some(text) = self.keeper.kept(&log).map_err(|e| format!("the kept checkpoint of {log} cannot be read: {e}"))? else {
+            let Some(kept) = self.kept(*scope)? else { continue };
+            if cited.iter().any(|c| *c == kept) {
                 continue;
-            };
-            let kept: SignedCheckpoint =
-                serde_json::from_str(&text).map_err(|e| format!("the kept checkpoint of {log} is damaged: {e}"))?;
-            kept.verify(&self.public()).map_err(|e| format!("the kept checkpoint of {log}: {e}"))?;
+            }
             let size = self.ledger.frontier(*scope).await.map_err(|e| e.to_string())?.size();
             let signed = kept.checkpoint.size;
             if size < signed {
                 return Err(format!(
                     "the ledger has {size} entries, but a checkpoint over {signed} was signed: the store was cut back or an older one \
-                     restored; restore a newer backup"
+                     restored; restore a newer backup, or go on from this one with `tollgate db epoch begin`"
                 ));
             }
             let root = crate::ledger::root_at(&*self.ledger, *scope, signed).await.map_err(|e| e.to_string())?;
@@ -83,6 +88,20 @@ impl Signer {
             }
         }
         Ok(())
+    }
+
+    /// The checkpoint of a log that is kept outside the database, if it is this key's.
+    ///
+    /// # Errors
+    /// A message for people, when it cannot be read or is not to be believed.
+    pub fn kept(&self, scope: Scope) -> Result<Option<SignedCheckpoint>, String> {
+        let log = log_id(&scope);
+        let Some(text) = self.keeper.kept(&log).map_err(|e| format!("the kept checkpoint of {log} cannot be read: {e}"))? else {
+            return Ok(None);
+        };
+        let kept: SignedCheckpoint = serde_json::from_str(&text).map_err(|e| format!("the kept checkpoint of {log} is damaged: {e}"))?;
+        kept.verify(&self.public()).map_err(|e| format!("the kept checkpoint of {log}: {e}"))?;
+        Ok(Some(kept))
     }
 
     /// Signs a log if it grew; answers its newest checkpoint.
