@@ -75,7 +75,8 @@ pub(crate) fn open(engine: Engine, clock: Arc<dyn Clock>) -> Result<Opened, Hous
     let inline = CONNECTIONS.as_ref().map_err(|e| failed(e))?.handle().clone();
     let (store, worker, database) = elsewhere(async move {
         let database = Database::create(&url).await.map_err(|e| e.to_string())?;
-        let store = log_in(&database.serve(), Role::Serve, Arc::clone(&clock), inline.clone()).await?;
+        let admin = Login::parse(&database.admin()).map_err(|e| e.to_string())?;
+        let store = log_in(&database.serve(), Role::Serve, Arc::clone(&clock), inline.clone()).await?.with_admin(admin);
         let worker = log_in(&database.worker(), Role::Worker, clock, inline).await?;
         Ok::<_, String>((store, worker, database))
     })?

@@ -28,7 +28,6 @@ pub const RETENTION: &[(&str, Rule)] = &[
     ("entries", Retired("after they are archived")),
     ("epoch_logs", Kept("where a log lost its end; a row per log and restore")),
     ("epoch_steps", Kept("what people said of each step; only restores write it")),
-    ("epochs", Kept("one row per restore")),
     ("event_positions", Retired("with their event")),
     ("events", Retired("by age, unless an open run or replay needs them")),
     ("held", Passing("until the step's commit or the end of its lease")),

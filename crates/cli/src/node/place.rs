@@ -66,8 +66,9 @@ pub(super) async fn open(place: &Place, role: Role, home: &Home, signals: &Arc<S
         })?)),
         Place::Postgres(access) => {
             let login = Login::parse(&access.url)?;
-            if let Some(admin) = &access.admin {
-                tollgate_store::migrate(&Login::parse(admin)?).await?;
+            let admin = access.admin.as_deref().map(Login::parse).transpose()?;
+            if let Some(admin) = &admin {
+                tollgate_store::migrate(admin).await?;
             }
             let on_commit = Box::new(move |news: tollgate_store::Committed| {
                 if news.steps {
@@ -81,7 +82,11 @@ pub(super) async fn open(place: &Place, role: Role, home: &Home, signals: &Arc<S
                 }
             });
             let options = PgOptions { login, role, readers: READERS, clock: None, inline: None, on_commit };
-            Ok(Arc::new(PgStore::open(options).await?))
+            let store = PgStore::open(options).await?;
+            Ok(Arc::new(match admin {
+                Some(admin) => store.with_admin(admin),
+                None => store,
+            }))
         }
     }
 }

@@ -12,8 +12,6 @@ use super::{BoxFuture, NewEntry, Step, StoreError};
 pub struct Epoch {
     /// Counts from 1; a store that was never restored has none.
     pub number: u64,
-    /// Why it began, in words.
-    pub reason: String,
     /// When.
     pub began_at: Timestamp,
     /// When its hold was lifted; none as long as all writes are held.
@@ -49,7 +47,7 @@ pub trait Epochs: Send + Sync {
     /// The newest epoch.
     fn epoch(&self) -> BoxFuture<'_, Result<Option<Epoch>, StoreError>>;
     /// Begins an epoch: from its commit on all writes are held. One that is open already is answered as it is.
-    fn begin_epoch(&self, reason: String, at: Timestamp) -> BoxFuture<'_, Result<Epoch, StoreError>>;
+    fn begin_epoch(&self, at: Timestamp) -> BoxFuture<'_, Result<Epoch, StoreError>>;
     /// Records one log of the open epoch, with every step of its tenant and mode that is open and an entry that says so. Once per log:
     /// `false` when it was recorded before.
     fn record_log(&self, number: u64, log: EpochLog, entry: NewEntry) -> BoxFuture<'_, Result<bool, StoreError>>;

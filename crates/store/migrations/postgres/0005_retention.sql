@@ -1,7 +1,6 @@
 -- Version 5: epochs. A store that was restored holds all writes until a person has said of each open step whether it was carried out
--- in the time that the store forgot.
+-- in the time that the store forgot. The epoch itself stands in `meta`: its number, its times, and the number again while it holds.
 
-CREATE TABLE epochs (n bigint PRIMARY KEY, reason text NOT NULL, began_at bigint NOT NULL, ended_at bigint);
 -- What was known of a log when the epoch began: its size, and the checkpoint that was kept outside, which may be of a longer log.
 CREATE TABLE epoch_logs (
   epoch bigint NOT NULL, reseller_id uuid NOT NULL, tenant_id uuid NOT NULL, mode smallint NOT NULL, size bigint NOT NULL, kept text,

@@ -1,7 +1,7 @@
 -- Partitions and retention. Run after every migration, behind the roles and row security; says all of it anew each time.
 --
--- Owned by whoever migrates, since only an owner makes and drops partitions; the control plane may run these functions and nothing else
--- of its owner's. Each takes away only what is over, whoever asks. A month is a partition; what finds none lies in the default one.
+-- For whoever migrates and nobody else: only the tables' owner makes and drops partitions, and nobody who serves may take anything of the
+-- ledger away. A month is a partition; what finds none lies in the default one.
 
 CREATE OR REPLACE FUNCTION keep_floor(p_at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE SET search_path = tollgate, pg_temp AS $$
   SELECT (lpad(to_hex((extract(epoch FROM p_at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid $$;
@@ -49,7 +49,7 @@ END $$;
 
 -- The months of every table that has any: those that lie in a default partition, this one and the next two.
 CREATE OR REPLACE FUNCTION keep_partitions(p_now bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   t text;
   m timestamptz;
@@ -85,7 +85,7 @@ RETURNS TABLE (name text, first uuid, past uuid) LANGUAGE sql STABLE SET search_
 -- One slice. Answers how many are gone, and the last id that was looked at when there may be more.
 CREATE OR REPLACE FUNCTION keep_runs(p_before bigint, p_from uuid, p_limit int, p_final smallint[], p_draft smallint, p_done smallint,
   OUT gone bigint, OUT last uuid)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   seen uuid[];
   ids uuid[];
@@ -104,7 +104,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_approvals(p_before bigint, p_from uuid, p_limit int, OUT gone bigint, OUT last uuid)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   seen uuid[];
   ids uuid[];
@@ -123,7 +123,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_replays(p_before bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   n bigint;
 BEGIN
@@ -135,7 +135,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_checkpoints(p_before bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   n bigint;
 BEGIN
@@ -155,7 +155,7 @@ END $$;
 -- Months of events that nothing open needs: one month in one transaction. Replays hold still meanwhile. The last position stays, since
 -- the publisher counts on from it.
 CREATE OR REPLACE FUNCTION keep_events(p_before bigint, p_final smallint[], OUT gone bigint, OUT more boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   p record;
   busy boolean;
@@ -181,7 +181,7 @@ END $$;
 
 -- Archived entries of one log. What follows them is proved by the tiles over them, which must be there.
 CREATE OR REPLACE FUNCTION keep_entries(p_tenant uuid, p_mode smallint, p_from bigint, p_to bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   n bigint;
 BEGIN
@@ -202,7 +202,7 @@ END $$;
 
 -- Drops months that are over and empty; answers bytes.
 CREATE OR REPLACE FUNCTION keep_give_back(p_now bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   t text;
   p record;
@@ -229,15 +229,10 @@ END $$;
 
 DO $$
 DECLARE
-  f record;
+  f regprocedure;
 BEGIN
-  FOR f IN SELECT p.oid::regprocedure AS name, p.prosecdef FROM pg_proc p
-    WHERE p.pronamespace = 'tollgate'::regnamespace AND p.proname LIKE 'keep\_%'
-  LOOP
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, tollgate_worker, tollgate_dispatch', f.name);
-    IF f.prosecdef THEN
-      EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tollgate_serve', f.name);
-    END IF;
+  FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace AND p.proname LIKE 'keep\_%' LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, tollgate_serve, tollgate_worker, tollgate_dispatch', f);
   END LOOP;
 END $$;
 SELECT keep_partitions((extract(epoch FROM clock_timestamp()) * 1000000)::bigint);

@@ -38,7 +38,7 @@ GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, b
 GRANT UPDATE ON runs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
 GRANT DELETE ON key_waiters, lanes, ready, held, timers, blocked, sessions, tellings TO tollgate_worker;
 
-GRANT UPDATE ON epochs, epoch_steps TO tollgate_serve;
+GRANT UPDATE ON epoch_steps TO tollgate_serve;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions TO tollgate_dispatch;
 GRANT SELECT ON meta TO tollgate_dispatch;
 
@@ -196,9 +196,7 @@ DECLARE
 BEGIN
   GRANT CREATE ON SCHEMA tollgate TO tollgate_dispatch;
   EXECUTE format('GRANT tollgate_dispatch TO %I', current_user);
-  FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace AND p.prosecdef
-    AND p.proname NOT LIKE 'keep\_%' -- retention's own their tables
-  LOOP
+  FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace AND p.prosecdef LOOP
     EXECUTE format('ALTER FUNCTION %s OWNER TO tollgate_dispatch', f);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
     EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tollgate_serve, tollgate_worker', f);

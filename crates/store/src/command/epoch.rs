@@ -29,37 +29,40 @@ fn open_epoch(tx: &mut dyn Tx, number: u64) -> Result<()> {
     }
 }
 
-/// The newest epoch.
+/// The newest epoch; number 0 when there is none.
 pub(crate) fn newest() -> Query<Epoch> {
     Query {
-        text: "SELECT n, reason, began_at, ended_at FROM epochs ORDER BY n DESC LIMIT 1".into(),
+        text: "SELECT COALESCE((SELECT v FROM meta WHERE k = 'epoch'), 0), COALESCE((SELECT v FROM meta WHERE k = 'epoch_began_at'), 0),
+           COALESCE((SELECT v FROM meta WHERE k = 'epoch_held'), 0), COALESCE((SELECT v FROM meta WHERE k = 'epoch_ended_at'), 0)"
+            .into(),
         values: Vec::new(),
-        read: |r: Row<'_>| Ok(Epoch { number: r.at(0)?, reason: r.at(1)?, began_at: r.at(2)?, ended_at: r.at(3)? }),
+        read: |r: Row<'_>| {
+            let held = r.at::<u64>(2)? > 0;
+            Ok(Epoch { number: r.at(0)?, began_at: r.at(1)?, ended_at: if held { None } else { Some(r.at(3)?) } })
+        },
     }
 }
 
 /// Begins an epoch, unless one is open.
-pub(crate) fn begin(tx: &mut dyn Tx, reason: &str, at: Timestamp) -> Result<Epoch> {
+pub(crate) fn begin(tx: &mut dyn Tx, at: Timestamp) -> Result<Epoch> {
     let before = fetch_one(tx, &newest())?;
-    if let Some(open) = before.as_ref().filter(|e| e.ended_at.is_none()) {
+    if let Some(open) = before.as_ref().filter(|e| e.number > 0 && e.ended_at.is_none()) {
         return Ok(open.clone());
     }
     let number = before.map_or(0, |e| e.number) + 1;
-    tx.execute(Statement {
-        text: "INSERT INTO epochs (n, reason, began_at) VALUES ($1, $2, $3)",
-        values: values![int(number), reason, at],
-    })?;
-    hold(tx, number)?;
-    tx.execute(Statement { text: "UPDATE meta SET v = 0 WHERE k = 'restored_at'", values: Vec::new() })?;
+    set(tx, "epoch", int(number))?;
+    set(tx, "epoch_began_at", at.as_micros())?;
+    set(tx, "epoch_held", int(number))?;
+    set(tx, "restored_at", 0)?;
     // What was decided before this moment must not begin after it.
     tx.raise_rev()?;
-    Ok(Epoch { number, reason: reason.to_owned(), began_at: at, ended_at: None })
+    Ok(Epoch { number, began_at: at, ended_at: None })
 }
 
-fn hold(tx: &mut dyn Tx, number: u64) -> Result<()> {
+fn set(tx: &mut dyn Tx, key: &str, to: i64) -> Result<()> {
     tx.execute(Statement {
-        text: "INSERT INTO meta (k, v) VALUES ('epoch_held', $1) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
-        values: values![int(number)],
+        text: "INSERT INTO meta (k, v) VALUES ($1, $2) ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+        values: values![key, to],
     })
 }
 
@@ -149,8 +152,8 @@ pub(crate) fn resolve(tx: &mut dyn Tx, number: u64, of: EpochStep, applied: bool
 /// Lifts the hold. Whether nothing is left was asked before, and nothing is added while it holds.
 pub(crate) fn end(tx: &mut dyn Tx, number: u64, at: Timestamp) -> Result<()> {
     open_epoch(tx, number)?;
-    tx.execute(Statement { text: "UPDATE epochs SET ended_at = $1 WHERE n = $2", values: values![at, int(number)] })?;
-    hold(tx, 0)?;
+    set(tx, "epoch_ended_at", at.as_micros())?;
+    set(tx, "epoch_held", 0)?;
     tx.wake();
     Ok(())
 }

@@ -10,10 +10,13 @@ use crate::needs::{Alone, Needs};
 
 impl<B: Ordered> Epochs for Store<B> {
     fn epoch(&self) -> Out<'_, Option<Epoch>> {
-        self.engine.one(epoch::newest(), Reach::Everywhere)
+        Box::pin(async move {
+            let newest = self.engine.one(epoch::newest(), Reach::Everywhere).await?;
+            Ok(newest.filter(|e| e.number > 0))
+        })
     }
-    fn begin_epoch(&self, reason: String, at: Timestamp) -> Out<'_, Epoch> {
-        self.engine.write(Needs::default().configures(), move |tx| epoch::begin(tx, &reason, at))
+    fn begin_epoch(&self, at: Timestamp) -> Out<'_, Epoch> {
+        self.engine.write(Needs::default().configures(), move |tx| epoch::begin(tx, at))
     }
     fn record_log(&self, number: u64, log: EpochLog, entry: NewEntry) -> Out<'_, bool> {
         self.engine.write(Needs::of(log.scope).alone(Alone::Config), move |tx| epoch::record(tx, number, &log, &entry))

@@ -34,7 +34,13 @@ fn id(from: Option<u128>) -> Param {
 impl Postgres {
     /// Runs one function of the owner's on a connection of its own: it may take longer than a commit should wait.
     async fn upkeep<T>(&self, text: &'static str, params: Vec<Param>, read: impl Fn(Row<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = Connection::open(&self.shared.config, Purpose::Upkeep).await?;
+        let none = || {
+            let why = "retention on Postgres needs the login that owns the tables, since nobody who serves may take anything away: \
+                 give DATABASE_ADMIN_URL";
+            StoreError::Conflict(why.to_owned())
+        };
+        let admin = self.admin.as_ref().ok_or_else(none)?;
+        let mut connection = Connection::open(&admin.config, Purpose::Upkeep).await?;
         let answers = connection.send(&[Request::new(text, params)]).await?;
         let row = answers.iter().flatten().next().map(Row::Postgres);
         read(row.ok_or_else(|| StoreError::Corrupt("a function answered nothing".to_owned()))?)

@@ -15,7 +15,7 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM ready), (SELECT count(*) FROM
    (SELECT count(*) FROM unsequenced), (SELECT min(r.created_at) FROM runs r WHERE r.state <> ALL ($1)),
    (SELECT COALESCE((SELECT a.updated_at FROM actions a WHERE a.id = q.step), (SELECT r.updated_at FROM runs r WHERE r.id = q.run_id))
     FROM ready q ORDER BY q.n LIMIT 1),
-   (SELECT COALESCE(max(n), 0) FROM epochs), EXISTS (SELECT FROM epochs WHERE ended_at IS NULL),
+   COALESCE((SELECT v FROM meta WHERE k = 'epoch'), 0), EXISTS (SELECT FROM meta WHERE k = 'epoch_held' AND v > 0),
    pg_database_size(current_database()), has_function_privilege('pg_ls_waldir()', 'execute')";
 
 /// A partitioned table is its partitions together.

@@ -40,6 +40,7 @@ pub struct Postgres {
     /// Gives positions to entries and events.
     pub(crate) positions: Mutex<Option<Connection>>,
     committers: Vec<tokio::task::JoinHandle<()>>,
+    pub(crate) admin: Option<Login>,
     inline: Option<tokio::runtime::Handle>,
     pub(crate) apart: Option<Between>,
 }
@@ -54,6 +55,12 @@ impl PgStore {
     /// When the database cannot be reached or used, or the login could see more than it should; says what to do.
     pub async fn open(options: PgOptions) -> std::result::Result<Self, SetupError> {
         Postgres::open(options).await.map(|engine| Self { engine })
+    }
+
+    /// With the login that owns the tables, for retention alone.
+    pub fn with_admin(mut self, admin: Login) -> Self {
+        self.engine.admin = Some(admin);
+        self
     }
 
     /// The same store with effects and steps in transactions of their own.
@@ -83,7 +90,7 @@ impl Postgres {
         let actions = Lookup::start(Arc::clone(&pool), query::actions::together());
         let reason_steps = Lookup::start(Arc::clone(&pool), query::events::reason_steps_together());
         let (hand, positions) = (Mutex::new(None), Mutex::new(None));
-        let engine = Self { shared, queue, pool, actions, reason_steps, hand, positions, committers, inline, apart: None };
+        let engine = Self { shared, queue, pool, actions, reason_steps, hand, positions, committers, inline, apart: None, admin: None };
         engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
         Ok(engine)
     }

@@ -38,8 +38,8 @@ pub(crate) fn stats(c: &Connection) -> Result<StoreStats> {
         ..StoreStats::default()
     };
     if out.schema_version >= 5 {
-        out.epoch = number(c, "SELECT COALESCE(MAX(n), 0) FROM epochs")?;
-        out.held_by_epoch = number(c, "SELECT COUNT(*) FROM epochs WHERE ended_at IS NULL")? > 0;
+        out.epoch = number(c, "SELECT v FROM meta WHERE k = 'epoch'")?;
+        out.held_by_epoch = number(c, "SELECT v FROM meta WHERE k = 'epoch_held'")? > 0;
     }
     let mut names =
         c.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name").or_store()?;

@@ -59,9 +59,9 @@ impl<'a> EpochDesk<'a> {
     ///
     /// # Errors
     /// When the store or the kept checkpoint cannot be read or written.
-    pub async fn begin(&self, scopes: &[Scope], by: &str, reason: &str) -> Result<Epoch, DeskError> {
+    pub async fn begin(&self, scopes: &[Scope], by: &str) -> Result<Epoch, DeskError> {
         let deps = &self.desk.deps;
-        let epoch = self.epochs.begin_epoch(reason.to_owned(), deps.engine.ids.now()).await?;
+        let epoch = self.epochs.begin_epoch(deps.engine.ids.now()).await?;
         deps.ledger.sequence().await?;
         for scope in scopes {
             let size = deps.ledger.frontier(*scope).await?.size();
