@@ -100,6 +100,7 @@ pub async fn run(cx: &Context, what: Dev) -> Result<(), Failure> {
     let (keys, place) = (what.store.keys.clone(), what.store.place()?);
     let setup = Setup { data, project: project.root.clone(), keys, place, worker: crate::options::worker()? };
     let serving = Serving::start(&setup, &assembled, &listen).await?;
+    serving.node.retain(&project.settings.retention, &project.root)?;
     let stop = Stop::catch()?;
     banner(cx, &project, &serving, &setup);
     stop.wait().await;

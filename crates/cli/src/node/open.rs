@@ -39,6 +39,12 @@ pub enum NodeError {
     /// No randomness.
     #[error("the operating system gives no randomness, without which no key can be made: {0}")]
     Randomness(getrandom::Error),
+    /// A copy of the store.
+    #[error(transparent)]
+    Backup(#[from] tollgate_store::BackupError),
+    /// An epoch was not begun.
+    #[error("the epoch of the restored store was not begun: {0}")]
+    Epoch(tollgate_core::ports::DeskError),
     /// The ledger is not the one that was signed.
     #[error("{0}")]
     Ledger(String),
@@ -126,6 +132,26 @@ impl Node {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_with(setup: &Setup, wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>) -> Result<Self, NodeError> {
+        let node = Self::unchecked(setup, wrap).await?;
+        if matches!(setup.place, Place::Embedded) && tollgate_store::is_restored(&node.home.path("store.db"))? {
+            node.begin_epoch().await?;
+        }
+        node.check().await?;
+        Ok(node)
+    }
+
+    /// Opens a node on a database that was restored, and begins its epoch, unless one is open.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_in_epoch(setup: &Setup) -> Result<Self, NodeError> {
+        let node = Self::unchecked(setup, |effects| effects).await?;
+        node.begin_epoch().await?;
+        node.check().await?;
+        Ok(node)
+    }
+
+    async fn unchecked(setup: &Setup, wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>) -> Result<Self, NodeError> {
         system::check_randomness().map_err(NodeError::Randomness)?;
         let home = Home::open(&setup.data)?;
         let ids = system::ids();
@@ -138,7 +164,6 @@ impl Node {
         let key = keyring.signing(&vault, signed, &ids)?;
         let keeper = Arc::new(home.clone()) as Arc<dyn Keeper>;
         let signer = Arc::new(Signer::new(key, Arc::clone(&store) as _, keeper, scopes().to_vec(), ids.clone()));
-        signer.check().await.map_err(NodeError::Ledger)?;
         let bundles = Arc::new(LiveBundles::new(Arc::clone(&store) as Arc<dyn Registry>, setup.project.clone()));
         let engine = Deps {
             effects: wrap(Arc::clone(&store) as _),

@@ -56,7 +56,9 @@ pub(crate) fn dispose(tx: &mut dyn Tx, c: &Dispose) -> Result<Disposed> {
             tx.drop_waiter(&claim.key, c.action)?;
         }
         let change = if c.authority == Authority::Epoch { carried_key(tx, c, claim)? } else { c.disposal.key };
-        keys::settle(tx, &a, claim, change, c.disposal.receipt.id, generation(&a, c))?;
+        // What a later action of this key cites: the receipt, or the word of the person who knew.
+        let word = c.disposal.entries.first().filter(|_| c.authority == Authority::Epoch);
+        keys::settle(tx, &a, claim, change, word.map_or(c.disposal.receipt.id, |e| e.id), generation(&a, c))?;
     } else if c.disposal.key != KeyChange::None {
         return Err(StoreError::Conflict("the action has no effect key".to_owned()));
     }

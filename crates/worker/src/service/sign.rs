@@ -71,7 +71,7 @@ impl Signer {
     pub async fn check_but(&self, cited: &[SignedCheckpoint]) -> Result<(), String> {
         for scope in &self.scopes {
             let Some(kept) = self.kept(*scope)? else { continue };
-            if cited.iter().any(|c| *c == kept) {
+            if cited.contains(&kept) {
                 continue;
             }
             let size = self.ledger.frontier(*scope).await.map_err(|e| e.to_string())?.size();

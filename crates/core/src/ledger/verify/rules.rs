@@ -48,9 +48,7 @@ enum Seen {
     Erasure,
     Change,
     /// A person said that the action was carried out in the time that a restored store forgot.
-    Carried {
-        action: ActionId,
-    },
+    Carried,
 }
 
 #[derive(Default, Debug)]
@@ -101,7 +99,13 @@ impl Rules {
             Body::Approval(b) => self.approval(b)?,
             Body::Resolution(b) => self.resolution(b)?,
             Body::Evidence(b) => self.evidence(b)?,
-            Body::Change(b) => carried(b).map_or(Seen::Change, |action| Seen::Carried { action }),
+            Body::Change(b) => {
+                if carried(b) {
+                    Seen::Carried
+                } else {
+                    Seen::Change
+                }
+            }
             Body::Erasure(_) => Seen::Erasure,
         };
         self.seen.insert(entry.id, seen);
@@ -329,15 +333,15 @@ impl Rules {
             }
             None | Some(Seen::Receipt { disposition: Disposition::Applied | Disposition::Unknown, .. }) => Ok(()),
             Some(Seen::Resolution { resolved: Disposition::Applied }) => Ok(()),
-            Some(Seen::Carried { action }) if *action == of => Ok(()),
+            Some(Seen::Carried) => Ok(()),
             Some(_) => bad("refs", "what is cited as the first did not take effect"),
         }
     }
 }
 
-/// The action of which a change says that it was carried out before the epoch began.
-fn carried(b: &Change) -> Option<ActionId> {
-    (b.subject == Subject::Epoch && b.status == "applied").then(|| b.name.parse().ok()).flatten()
+/// Whether a change says of an action that it was carried out in the time that a restored store forgot.
+fn carried(b: &Change) -> bool {
+    b.subject == Subject::Epoch && b.status == "applied" && b.name.parse::<ActionId>().is_ok()
 }
 
 /// The gate's verdict, policy's, and the disposition must not contradict each other.

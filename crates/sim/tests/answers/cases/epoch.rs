@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tollgate_core::id::RunId;
-use tollgate_core::ports::{Answer, Desk, DeskError, Epochs, StoreError};
+use tollgate_core::ports::{Answer, Desk, DeskError, StoreError};
 use tollgate_core::run::RunState;
 use tollgate_sim::{HouseError, someone};
 use tollgate_worker::{EpochDesk, Keeper, step_id};
