@@ -1,9 +1,12 @@
-//! Operators of kind `rules`: conditions and templates over an event, giving a plan. Pure; no network, no secrets.
+//! Operators of kind `rules`: conditions and templates over an event, giving a plan; and the steps of graphs, which are written in the
+//! same language. Pure; no network, no secrets.
 
 mod check;
 mod compile;
 mod fault;
+mod graphs;
 mod propose;
 
 pub use compile::Rules;
 pub use fault::OperatorFault;
+pub use graphs::GraphCompiler;

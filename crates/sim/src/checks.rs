@@ -38,6 +38,8 @@ pub enum Law {
     Stranded,
     /// No write of a lost lease is accepted.
     Fence,
+    /// A run of a graph has one result of each step, and none before what the step depends on.
+    Graph,
     /// Leases stand and lapse by the store's clock.
     Lease,
     /// The world comes to rest.

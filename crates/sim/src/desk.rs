@@ -32,6 +32,7 @@ impl House {
             effects: Arc::clone(&self.watch) as Arc<dyn Effects>,
             exec: Arc::clone(&self.watch) as Arc<dyn DurableExec>,
             bundles: Arc::clone(&self.bundles) as Arc<dyn Bundles>,
+            graphs: self.graphs.clone(),
             sealer: Arc::clone(&self.sealer) as Arc<dyn Sealer>,
             ids: self.ids.clone(),
         }
@@ -80,7 +81,7 @@ impl House {
 
     /// The worker service with all its loops.
     pub fn service(&self, options: Options) -> Service {
-        let (signer, signals) = (self.signer(), Arc::new(Signals::default()));
+        let (signer, signals) = (Some(self.signer()), Arc::new(Signals::default()));
         Service::new(ServiceDeps { engine: self.interrupted(), events: Arc::clone(&self.store) as _, signer, signals }, options)
     }
 

@@ -15,10 +15,10 @@ use tollgate_core::ports::{
 use tollgate_core::spec::Ordering;
 use tollgate_store::OpenError;
 use tollgate_testkit::{
-    FakeBundles, FakePolicy, Fates, LossyEffects, PausedSealer, PausedStore, PausedTools, PlainSealer, Remote, SeededEntropy, SimClock,
-    SkewedClock, event, scope, spec,
+    FakeBundles, FakeCompute, FakePolicy, Fates, LossyEffects, PausedSealer, PausedStore, PausedTools, PlainSealer, Remote, SeededEntropy,
+    SimClock, SkewedClock, event, scope, spec,
 };
-use tollgate_worker::{Deps, Engine};
+use tollgate_worker::{Deps, Engine, Graphs};
 
 use crate::checks::{Checks, Fault};
 use crate::engine::{Base, Engine as Stands, Opened, open};
@@ -77,6 +77,9 @@ pub struct House {
     pub sealer: Arc<PlainSealer>,
     /// Ids of everyone.
     pub ids: IdSource,
+    /// What the steps of graphs come to.
+    pub compute: FakeCompute,
+    pub(crate) graphs: Graphs,
     pub(crate) bundles: Arc<FakeBundles>,
     mistaken: Arc<Mistaken>,
     entropy: Arc<dyn Entropy>,
@@ -121,6 +124,7 @@ impl House {
         let watch = Arc::new(Watch::new(Arc::clone(&mistaken) as _, Arc::clone(&mistaken) as _, Arc::clone(&clock)));
         let paused = Arc::new(PausedStore::new(Arc::clone(&watch) as _, Arc::clone(&watch) as _, Arc::clone(&fates)));
         let effects = Arc::new(LossyEffects::new(paused));
+        let compute = FakeCompute::default();
         Ok(Self {
             clock,
             store,
@@ -131,6 +135,8 @@ impl House {
             policy,
             sealer: Arc::default(),
             ids,
+            graphs: Graphs::new(Arc::new(compute.clone())),
+            compute,
             bundles,
             mistaken,
             entropy,
@@ -164,6 +170,7 @@ impl House {
             effects: Arc::clone(&self.effects) as Arc<dyn Effects>,
             exec: Arc::new(exec),
             bundles: Arc::clone(&self.bundles) as Arc<dyn Bundles>,
+            graphs: self.graphs.clone(),
             sealer: Arc::new(PausedSealer::new(Arc::clone(&self.sealer) as Arc<dyn Sealer>, Arc::clone(&self.fates))),
             ids: IdSource::new(clock, Arc::clone(&self.entropy)),
         };

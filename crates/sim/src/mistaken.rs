@@ -6,12 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tollgate_core::attempt::AttemptOutcome;
 use tollgate_core::gate::KeyLook;
+use tollgate_core::graph::GraphSpec;
+use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{
     ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, CallRequest, Claimed,
-    Defer, Dispose, Disposed, DurableExec, Effects, Lease, NewEntry, ReasonRecord, RenderError, Rendered, Resolve, SecretLease, Step,
-    StoreError, StorePlan, SubmitAction, Submitted, ToolCaller, VerifyAnswer,
+    Defer, Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, RenderError,
+    Rendered, Resolve, SecretLease, StartGraph, Step, StoreError, StorePlan, SubmitAction, Submitted, ToolCaller, VerifyAnswer,
 };
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::time::Timestamp;
@@ -190,6 +192,43 @@ impl DurableExec for Mistaken {
     }
     fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {
         self.exec.reason_step(scope, run)
+    }
+}
+
+impl GraphExec for Mistaken {
+    fn start_graph(&self, c: StartGraph) -> Out<'_, Disposed> {
+        Box::pin(async move {
+            let out = self.exec.start_graph(c).await?;
+            self.granted(&out.claimed);
+            Ok(out)
+        })
+    }
+    fn finish_node(&self, mut c: FinishNode) -> Out<'_, Disposed> {
+        c.lease = self.lease(c.run, Step::Node(c.node), c.lease);
+        Box::pin(async move {
+            let out = self.exec.finish_node(c).await?;
+            self.granted(&out.claimed);
+            Ok(out)
+        })
+    }
+    fn node_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<NodeRecord>> {
+        self.exec.node_step(scope, run)
+    }
+    fn graph_spec(&self, scope: Scope, digest: Digest) -> Out<'_, Option<GraphSpec>> {
+        self.exec.graph_spec(scope, digest)
+    }
+    fn blob(&self, scope: Scope, digest: Digest) -> Out<'_, Option<Vec<u8>>> {
+        self.exec.blob(scope, digest)
+    }
+    fn nodes_of(&self, scope: Scope, run: RunId, session: SessionId) -> Out<'_, Vec<Claimed>> {
+        self.exec.nodes_of(scope, run, session)
+    }
+    fn stop_graph(&self, scope: Scope, run: RunId, node: u32, lease: Lease, why: String) -> Out<'_, ()> {
+        let lease = self.lease(run, Step::Node(node), lease);
+        self.exec.stop_graph(scope, run, node, lease, why)
+    }
+    fn resume_run(&self, scope: Scope, run: RunId, at: Timestamp) -> Out<'_, Disposed> {
+        self.exec.resume_run(scope, run, at)
     }
 }
 

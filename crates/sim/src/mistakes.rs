@@ -12,6 +12,8 @@ use tollgate_core::ports::{
 };
 use tollgate_testkit::{Fates, SimClock, SkewedClock};
 
+use crate::watch::row;
+
 /// Between two looks at a lane that is not free.
 const LANE_WAIT: Duration = Duration::from_secs(5);
 /// A lease and a little.
@@ -54,7 +56,7 @@ pub(crate) struct Memory {
     /// Attempts begun without an intent.
     pub(crate) unwritten: BTreeMap<ActionId, BeginAttempt>,
     /// The newest lease of each step.
-    newest: BTreeMap<[u8; 16], Lease>,
+    newest: BTreeMap<([u8; 16], u32), Lease>,
     /// Lanes outside the store: of each action, and who holds each.
     lane_of: BTreeMap<ActionId, Digest>,
     lanes: BTreeMap<Digest, ActionId>,
@@ -162,12 +164,5 @@ impl Mistaken {
         {
             m.lanes.remove(lane);
         }
-    }
-}
-
-fn row(run: RunId, step: Step) -> [u8; 16] {
-    match step {
-        Step::Reason => *run.as_bytes(),
-        Step::Action(a) => *a.as_bytes(),
     }
 }

@@ -1,20 +1,23 @@
 //! Looks at every command as the store answers it, and notes what no store may do: take a step from a lease that stands, or accept a
 //! write of one that does not. It knows who holds what by the world's clock, whatever the store believes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tollgate_core::gate::KeyLook;
+use tollgate_core::graph::GraphSpec;
+use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ports::{
     ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, Claimed, Clock, Defer,
-    Dispose, Disposed, DurableExec, Effects, Lease, NewEntry, ReasonRecord, Resolve, Step, StoreError, StorePlan, SubmitAction, Submitted,
+    Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, Resolve, StartGraph, Step,
+    StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
-use tollgate_testkit::SimClock;
+use tollgate_testkit::{Loss, SimClock};
 
 use crate::checks::{Fault, Law};
 
@@ -23,7 +26,7 @@ type Out<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 #[derive(Default)]
 struct Truth {
     until: BTreeMap<SessionId, Timestamp>,
-    holds: BTreeMap<[u8; 16], Lease>,
+    holds: BTreeMap<([u8; 16], u32), Lease>,
     faults: Vec<Fault>,
 }
 
@@ -33,19 +36,27 @@ pub struct Watch {
     exec: Arc<dyn DurableExec>,
     clock: Arc<SimClock>,
     truth: Mutex<Truth>,
+    losses: Mutex<VecDeque<Loss>>,
 }
 
-fn row(run: RunId, step: Step) -> [u8; 16] {
+/// What a step is of, and its node from 1 in a graph.
+pub(crate) fn row(run: RunId, step: Step) -> ([u8; 16], u32) {
     match step {
-        Step::Reason => *run.as_bytes(),
-        Step::Action(a) => *a.as_bytes(),
+        Step::Reason => (*run.as_bytes(), 0),
+        Step::Action(a) => (*a.as_bytes(), 0),
+        Step::Node(n) => (*run.as_bytes(), n + 1),
     }
 }
 
 impl Watch {
     /// Over the real ones, or the mistaken ones.
     pub fn new(effects: Arc<dyn Effects>, exec: Arc<dyn DurableExec>, clock: Arc<SimClock>) -> Self {
-        Self { effects, exec, clock, truth: Mutex::default() }
+        Self { effects, exec, clock, truth: Mutex::default(), losses: Mutex::default() }
+    }
+
+    /// The answer to the next commit of a node is lost.
+    pub fn lose(&self, loss: Loss) {
+        self.losses.lock().push_back(loss);
     }
 
     /// What was seen that may not be.
@@ -57,7 +68,8 @@ impl Watch {
         t.until.get(&session).is_some_and(|u| *u > self.clock.now())
     }
 
-    fn granted(&self, claimed: &[Claimed]) {
+    /// What a commit handed to sessions.
+    pub(crate) fn granted(&self, claimed: &[Claimed]) {
         let t = &mut *self.truth.lock();
         for c in claimed {
             let before = t.holds.insert(row(c.run, c.step), c.lease);
@@ -236,5 +248,50 @@ impl DurableExec for Watch {
     }
     fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {
         self.exec.reason_step(scope, run)
+    }
+}
+
+impl GraphExec for Watch {
+    fn start_graph(&self, c: StartGraph) -> Out<'_, Disposed> {
+        Box::pin(async move {
+            let out = self.exec.start_graph(c).await?;
+            self.granted(&out.claimed);
+            Ok(out)
+        })
+    }
+    fn finish_node(&self, c: FinishNode) -> Out<'_, Disposed> {
+        let (run, step, lease) = (c.run, Step::Node(c.node), c.lease);
+        let loss = self.losses.lock().pop_front();
+        Box::pin(async move {
+            if loss == Some(Loss::BeforeCommit) {
+                return Err(StoreError::AnswerLost);
+            }
+            let out = self.exec.finish_node(c).await?;
+            self.ended("finish_node", run, step, lease);
+            self.granted(&out.claimed);
+            if loss.is_some() { Err(StoreError::AnswerLost) } else { Ok(out) }
+        })
+    }
+    fn node_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<NodeRecord>> {
+        self.exec.node_step(scope, run)
+    }
+    fn graph_spec(&self, scope: Scope, digest: Digest) -> Out<'_, Option<GraphSpec>> {
+        self.exec.graph_spec(scope, digest)
+    }
+    fn blob(&self, scope: Scope, digest: Digest) -> Out<'_, Option<Vec<u8>>> {
+        self.exec.blob(scope, digest)
+    }
+    fn nodes_of(&self, scope: Scope, run: RunId, session: SessionId) -> Out<'_, Vec<Claimed>> {
+        self.exec.nodes_of(scope, run, session)
+    }
+    fn stop_graph(&self, scope: Scope, run: RunId, node: u32, lease: Lease, why: String) -> Out<'_, ()> {
+        Box::pin(async move {
+            self.exec.stop_graph(scope, run, node, lease, why).await?;
+            self.ended("stop_graph", run, Step::Node(node), lease);
+            Ok(())
+        })
+    }
+    fn resume_run(&self, scope: Scope, run: RunId, at: Timestamp) -> Out<'_, Disposed> {
+        self.exec.resume_run(scope, run, at)
     }
 }

@@ -69,7 +69,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("worker", &["core"]),
     ("spec", &["core", "expr"]),
     ("server", &["core"]),
-    ("cli", &["connectors", "core", "lossy", "operators", "policy", "server", "spec", "store", "vault", "worker"]),
+    ("cli", &["connectors", "core", "lossy", "operators", "policy", "private-postgres", "server", "spec", "store", "vault", "worker"]),
     ("testkit", &["core"]),
     ("lossy", &[]),
     ("private-postgres", &[]),

@@ -11,7 +11,7 @@ use tollgate_core::time::Timestamp;
 use crate::codec::int;
 use crate::error::{Result, damaged};
 use crate::row::Row;
-use crate::tx::{Query, Statement, StepRow, Tx, fetch, step_of};
+use crate::tx::{Query, Statement, StepName, StepRow, Tx, fetch, step_kind, step_of};
 use crate::value::values;
 
 /// Asked between the two commits: `false` when whoever would tell the engine dies there.
@@ -46,17 +46,18 @@ impl Word {
 
 /// Leaves word of a step.
 pub(crate) fn tell(row: &StepRow, word: Word) -> Statement {
-    let (step, kind) = row.name();
+    let name = row.name();
     let at = if let Word::Later(at) = word { Some(at) } else { None };
     let s = row.scope;
     Statement {
-        text: "INSERT INTO tellings (what, step, run_id, kind, fence, at, reseller_id, tenant_id, mode)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        text: "INSERT INTO tellings (what, step, node, run_id, kind, fence, at, reseller_id, tenant_id, mode)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         values: values![
             word.as_int(),
-            step,
+            name.step,
+            name.node,
             row.run.as_bytes(),
-            kind,
+            step_kind(row.step),
             int(row.fence),
             at,
             s.reseller_id.as_bytes(),
@@ -70,7 +71,7 @@ fn read(r: Row<'_>) -> Result<(i64, StepRow, Word)> {
     let row = StepRow {
         scope: r.scope()?,
         run: RunId::from_bytes(r.get("run_id")?),
-        step: step_of(r.get("kind")?, r.get("step")?),
+        step: step_of(r.get("kind")?, StepName { step: r.get("step")?, node: r.get("node")? })?,
         fence: r.get("fence")?,
     };
     let word = match r.get::<i64>("what")? {

@@ -23,6 +23,8 @@ mod value;
 
 pub use apart::Between;
 pub use backend::{Committed, Store};
-pub use postgres::{Login, PgOptions, PgStore, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate};
+pub use postgres::{
+    Heard, Login, PgOptions, PgStore, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate,
+};
 pub use retention::{RETENTION, Rule};
 pub use sqlite::{BackupError, OpenError, Options, SqliteStore, backup, compact, is_restored, restore, stats_of};

@@ -58,6 +58,8 @@ pub(crate) struct Needs {
     pub(crate) actions: Vec<ActionId>,
     /// Runs whose actions are looked at.
     pub(crate) views: Vec<RunId>,
+    /// Runs of graphs.
+    pub(crate) graphs: Vec<RunId>,
     /// Idempotency keys: their digest, route and text.
     pub(crate) requests: Vec<(Digest, String, String)>,
 }
@@ -78,6 +80,12 @@ impl Needs {
     pub(crate) fn views(mut self, run: RunId) -> Self {
         self.views.push(run);
         self
+    }
+
+    /// A run of a graph that is there already.
+    pub(crate) fn graph(mut self, run: RunId) -> Self {
+        self.graphs.push(run);
+        self.run(run)
     }
 
     /// An action, with its lane and key.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod fates;
+mod graphs;
 mod lossy;
 mod pauses;
 mod pauses_outside;
@@ -11,6 +12,7 @@ mod world;
 
 pub use clock::{SeededEntropy, SimClock, SkewedClock};
 pub use fates::{Fates, Odds, Turn};
+pub use graphs::FakeCompute;
 pub use lossy::{Loss, LossyEffects, Point};
 pub use pauses::PausedStore;
 pub use pauses_outside::{PausedSealer, PausedTools};

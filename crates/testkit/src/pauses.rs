@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_core::gate::KeyLook;
+use tollgate_core::graph::GraphSpec;
+use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ports::{
     ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block, BoxFuture, Claimed, Defer, Dispose, Disposed,
-    DurableExec, Effects, Lease, NewEntry, ReasonRecord, Resolve, StoreError, StorePlan, SubmitAction, Submitted,
+    DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, Resolve, StartGraph, StoreError, StorePlan,
+    SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -134,5 +137,32 @@ impl DurableExec for PausedStore {
     }
     fn reason_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<ReasonRecord>> {
         self.read("reason_step", move || self.exec.reason_step(scope, run))
+    }
+}
+
+impl GraphExec for PausedStore {
+    fn start_graph(&self, c: StartGraph) -> Out<'_, Disposed> {
+        self.write("start_graph", move || self.exec.start_graph(c))
+    }
+    fn finish_node(&self, c: FinishNode) -> Out<'_, Disposed> {
+        self.write("finish_node", move || self.exec.finish_node(c))
+    }
+    fn node_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<NodeRecord>> {
+        self.read("node_step", move || self.exec.node_step(scope, run))
+    }
+    fn graph_spec(&self, scope: Scope, digest: Digest) -> Out<'_, Option<GraphSpec>> {
+        self.read("graph_spec", move || self.exec.graph_spec(scope, digest))
+    }
+    fn blob(&self, scope: Scope, digest: Digest) -> Out<'_, Option<Vec<u8>>> {
+        self.read("blob", move || self.exec.blob(scope, digest))
+    }
+    fn nodes_of(&self, scope: Scope, run: RunId, session: SessionId) -> Out<'_, Vec<Claimed>> {
+        self.read("nodes_of", move || self.exec.nodes_of(scope, run, session))
+    }
+    fn stop_graph(&self, scope: Scope, run: RunId, node: u32, lease: Lease, why: String) -> Out<'_, ()> {
+        self.write("stop_graph", move || self.exec.stop_graph(scope, run, node, lease, why))
+    }
+    fn resume_run(&self, scope: Scope, run: RunId, at: Timestamp) -> Out<'_, Disposed> {
+        self.write("resume_run", move || self.exec.resume_run(scope, run, at))
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
 use super::ground::Ground;
-use super::{crash, dedup, ingest, loop_, open};
+use super::{crash, dedup, graphs, ingest, loop_, open};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -50,6 +50,27 @@ pub enum Bench {
         #[command(flatten)]
         common: Common,
     },
+    /// Runs of graphs: so many at a time, each step durable before the next starts; `rate_per_s` counts steps
+    Steps {
+        #[command(flatten)]
+        common: Common,
+        /// Compute steps of one run, one after the other
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        steps: u16,
+    },
+    /// One-step runs enqueued, then drained
+    Queue {
+        #[command(flatten)]
+        common: Common,
+        /// How many
+        #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+        count: u64,
+    },
+    /// An idle worker: from enqueueing to the start of the step
+    Latency {
+        #[command(flatten)]
+        common: Common,
+    },
     /// A large store after a clean stop: time to serve; memory and writes while idle
     Open(open::Open),
     /// Kill the node at random moments, and count what took effect
@@ -87,6 +108,9 @@ pub async fn run(out: Output, what: Bench) -> Result<(), Failure> {
         Bench::Ingest { common, lines } => ingest::run(&common.into(), lines).await?,
         Bench::Loop { common } => loop_::run(&common.into()).await?,
         Bench::Dedup { common } => dedup::run(&common.into()).await?,
+        Bench::Steps { common, steps } => return graphs::steps(out, &common.into(), usize::from(steps)).await,
+        Bench::Queue { common, count } => return graphs::queue(out, &common.into(), count).await,
+        Bench::Latency { common } => return graphs::latency(out, &common.into()).await,
         Bench::Open(o) => return open::run(out, o).await,
         Bench::Crash(c) => return crash::crash(out, c).await,
         Bench::CrashNode(c) => return crash::crash_node(out, c).await,

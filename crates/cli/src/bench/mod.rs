@@ -5,6 +5,7 @@ mod crash;
 mod dedup;
 mod floor;
 mod floor_postgres;
+mod graphs;
 mod ground;
 mod ingest;
 mod load;
@@ -15,3 +16,4 @@ mod spec;
 mod stage;
 
 pub use args::{Bench, run};
+pub use ground::Ground;

@@ -43,20 +43,14 @@ impl Report {
         floor: f64,
         fdatasync: f64,
     ) -> Self {
-        latencies.sort_unstable();
-        let at = |q: f64| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
-            let i = ((latencies.len() as f64 * q) as usize).min(latencies.len().saturating_sub(1));
-            latencies.get(i).map_or(0.0, |d| d.as_secs_f64() * 1000.0)
-        };
         let rate = units as f64 / took.as_secs_f64();
         Self {
             bench: bench.to_owned(),
             concurrency,
             count: units,
             rate_per_s: rate.round(),
-            p50_ms: round(at(0.5)),
-            p99_ms: round(at(0.99)),
+            p50_ms: quantile_ms(&mut latencies, 0.5),
+            p99_ms: quantile_ms(&mut latencies, 0.99),
             floor_per_s: floor.round(),
             ratio_to_floor: round(rate / floor),
             fdatasync_per_s: fdatasync.round(),
@@ -88,7 +82,16 @@ impl Report {
     }
 }
 
-fn round(n: f64) -> f64 {
+/// A quantile in milliseconds.
+pub fn quantile_ms(latencies: &mut [Duration], q: f64) -> f64 {
+    latencies.sort_unstable();
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    let i = ((latencies.len() as f64 * q) as usize).min(latencies.len().saturating_sub(1));
+    latencies.get(i).map_or(0.0, |d| round(d.as_secs_f64() * 1000.0))
+}
+
+/// To a thousandth.
+pub fn round(n: f64) -> f64 {
     (n * 1000.0).round() / 1000.0
 }
 

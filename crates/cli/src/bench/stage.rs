@@ -144,6 +144,8 @@ pub struct Stage {
     pub calls: Arc<AtomicU64>,
     /// The Postgres database that everything is in, if any.
     pub private: Option<Private>,
+    /// The bundle that is deployed.
+    pub bundle: tollgate_core::hash::Digest,
     node: Node,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -171,8 +173,13 @@ impl Stage {
         let (addr, stop) = (listener.local_addr()?, CancellationToken::new());
         let ended = stop.clone();
         let server = tokio::spawn(tollgate_server::serve(listener, node.router(&Meter::install()), async move { ended.cancelled().await }));
-        let dir = folder.path().to_owned();
-        Ok(Self { addr, key, dir, waiting, calls, private, node, stop, server, _folder: folder })
+        let (dir, bundle) = (folder.path().to_owned(), assembled.bundle.digest);
+        Ok(Self { addr, key, dir, waiting, calls, private, bundle, node, stop, server, _folder: folder })
+    }
+
+    /// What runs behind the server.
+    pub const fn node(&self) -> &Node {
+        &self.node
     }
 
     /// What the engine does of bare rows, in units of work a second.

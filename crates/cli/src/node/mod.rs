@@ -2,7 +2,9 @@
 
 mod archive;
 mod assemble;
+mod base;
 mod bundles;
+mod hand;
 mod home;
 mod keep;
 mod keyring;
@@ -13,9 +15,10 @@ mod web;
 
 pub use archive::ArchiveFolder;
 pub use assemble::{Assembled, Faults, assemble};
+pub use hand::{Hand, HandSetup};
 pub use home::{Home, HomeError};
 pub use keep::stats;
-pub use open::{Node, NodeError, Setup, actor, scopes};
+pub use open::{Node, NodeError, Part, Setup, actor, scopes};
 pub use place::{Access, Place};
 pub use private::Private;
-pub use web::Meter;
+pub use web::{Meter, Ready};

@@ -6,10 +6,10 @@ use crate::id::{RunId, SessionId};
 use crate::scope::Scope;
 use crate::time::Timestamp;
 
-use super::{BoxFuture, Claimed, ReasonRecord, StoreError};
+use super::{BoxFuture, Claimed, GraphExec, ReasonRecord, StoreError};
 
 /// Durable execution.
-pub trait DurableExec: Send + Sync {
+pub trait DurableExec: GraphExec + Send + Sync {
     /// Opens a worker session; its lease lasts `ttl` from the store's now.
     fn open_session(&self, session: SessionId, ttl: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Renews a session: one renewal covers all its steps. [`StoreError::LeaseLost`] when it had lapsed and was reaped.

@@ -7,6 +7,7 @@ mod effects;
 mod epoch;
 mod events;
 mod exec;
+mod graphs;
 mod keep;
 mod ledger;
 mod lists;
@@ -29,6 +30,9 @@ pub use effects::{
 pub use epoch::{Epoch, EpochLog, EpochStep, Epochs};
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::{DurableExec, Hands};
+pub use graphs::{
+    Blob, Compute, DEATHS_MAX, FinishNode, GraphExec, NodeEnd, NodeFault, NodeRecord, Program, StartGraph, deaths_before, first_fence,
+};
 pub use keep::{Archivable, Keep, Retire, Retired, StoreStats, TableSize};
 pub use ledger::{LedgerLog, StoredEntry};
 pub use lists::{ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, RunFilter, RunRecord};

@@ -50,6 +50,8 @@ pub enum Step {
     Reason,
     /// Take an action through the gate.
     Action(ActionId),
+    /// Run a node of the run's graph: its place in the spec.
+    Node(u32),
 }
 
 /// A step that a session holds.

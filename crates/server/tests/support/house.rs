@@ -146,6 +146,7 @@ impl House {
             effects: Arc::clone(&store) as _,
             exec: Arc::clone(&store) as _,
             bundles: Arc::clone(&bundles) as _,
+            graphs: tollgate_worker::Graphs::new(Arc::new(tollgate_testkit::FakeCompute::default())),
             sealer: Arc::clone(&vault) as _,
             ids: ids.clone(),
         };
@@ -155,7 +156,7 @@ impl House {
         let deps = ServiceDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
-            signer: Arc::clone(&signer),
+            signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&signals),
         };
         let service = Service::new(deps, WorkerOptions::default());

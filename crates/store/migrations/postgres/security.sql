@@ -26,16 +26,17 @@ GRANT USAGE ON SCHEMA tollgate TO tollgate_serve, tollgate_worker, tollgate_disp
 -- The control plane owns all truth; what must never change has neither UPDATE nor DELETE.
 GRANT SELECT ON ALL TABLES IN SCHEMA tollgate TO tollgate_serve;
 GRANT INSERT ON ALL TABLES IN SCHEMA tollgate TO tollgate_serve;
-GRANT UPDATE ON meta, idempotency, runs, actions, effect_keys, lanes, sessions, approvals, approval_queues, denials, replays, logs, statuses,
+GRANT UPDATE ON meta, idempotency, runs, graphs, actions, effect_keys, lanes, sessions, approvals, approval_queues, denials, replays, logs, statuses,
   api_keys, secrets, held, timers, ready TO tollgate_serve;
 GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, sessions, tellings, denials, unsequenced, unpublished, secrets TO tollgate_serve;
 
 -- A worker changes execution state and appends to the ledger, and no more.
 GRANT SELECT ON meta, scopes, events, runs, actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals,
-  approval_queues, denials, tellings, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs TO tollgate_worker;
+  approval_queues, denials, tellings, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs, graphs, journal,
+  blobs TO tollgate_worker;
 GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals, approval_queues, denials, tellings, entries,
-  unsequenced, subject_keys TO tollgate_worker;
-GRANT UPDATE ON runs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
+  unsequenced, subject_keys, journal, blobs TO tollgate_worker;
+GRANT UPDATE ON runs, graphs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
 GRANT DELETE ON key_waiters, lanes, ready, held, timers, blocked, sessions, tellings TO tollgate_worker;
 
 GRANT UPDATE ON epoch_steps TO tollgate_serve;
@@ -72,8 +73,9 @@ END $$;
 
 -- Claims for a session, fair between tenants: a random start spreads the workers, and tenant by tenant in turn gives a few steps. Whoever
 -- has many waits no longer than its turn, and what a whole turn leaves free goes to those who have more.
-CREATE OR REPLACE FUNCTION claim(p_session uuid, p_limit int, p_now bigint, p_from uuid)
-RETURNS TABLE (step uuid, run_id uuid, kind smallint, fence bigint, reseller_id uuid, tenant_id uuid, mode smallint)
+DROP FUNCTION IF EXISTS claim(uuid, int, bigint, uuid); -- what it returns changes
+CREATE FUNCTION claim(p_session uuid, p_limit int, p_now bigint, p_from uuid)
+RETURNS TABLE (step uuid, node bigint, run_id uuid, kind smallint, fence bigint, reseller_id uuid, tenant_id uuid, mode smallint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan
   SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
@@ -125,9 +127,9 @@ BEGIN
       ), d AS (
         DELETE FROM ready q USING s WHERE q.tenant_id = s.tenant_id AND q.n = s.n RETURNING q.*
       )
-      INSERT INTO held AS h (step, run_id, kind, fence, session, reseller_id, tenant_id, mode)
-        SELECT d.step, d.run_id, d.kind, d.fence + 1, p_session, d.reseller_id, d.tenant_id, d.mode FROM d
-        RETURNING h.step, h.run_id, h.kind, h.fence, h.reseller_id, h.tenant_id, h.mode;
+      INSERT INTO held AS h (step, node, run_id, kind, fence, session, reseller_id, tenant_id, mode)
+        SELECT d.step, d.node, d.run_id, d.kind, d.fence + 1, p_session, d.reseller_id, d.tenant_id, d.mode FROM d
+        RETURNING h.step, h.node, h.run_id, h.kind, h.fence, h.reseller_id, h.tenant_id, h.mode;
     GET DIAGNOSTICS got = ROW_COUNT;
     wanted := wanted - got;
     -- Many tenants with little each: look at as many as may be needed.
@@ -145,31 +147,40 @@ CREATE OR REPLACE FUNCTION fire_timers(p_limit int, p_now bigint, OUT fired bigi
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET jit = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
-  WITH due AS MATERIALIZED (SELECT t.at, t.step FROM timers t WHERE t.at <= p_now ORDER BY t.at, t.step LIMIT p_limit FOR UPDATE SKIP LOCKED),
-  gone AS (DELETE FROM timers t USING due WHERE t.at = due.at AND t.step = due.step RETURNING t.*),
+  WITH due AS MATERIALIZED (SELECT t.at, t.step, t.node FROM timers t WHERE t.at <= p_now ORDER BY t.at, t.step, t.node LIMIT p_limit FOR UPDATE SKIP LOCKED),
+  gone AS (DELETE FROM timers t USING due WHERE t.at = due.at AND t.step = due.step AND t.node = due.node RETURNING t.*),
   put AS (
-    INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode)
-    SELECT g.step, g.run_id, 1, g.fence, g.reseller_id, g.tenant_id, g.mode FROM gone g RETURNING 1
+    INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode)
+    SELECT g.step, g.node, g.run_id, g.kind, g.fence, g.reseller_id, g.tenant_id, g.mode FROM gone g ORDER BY g.at, g.step, g.node RETURNING 1
   ) SELECT count(*) INTO fired FROM put;
   SELECT min(t.at) INTO next FROM timers t;
 END $$;
 
 -- Hands back what a closing session held; without one, what lapsed sessions held. A step that a commit is just ending is left to it.
 CREATE OR REPLACE FUNCTION hand_back(p_session uuid, p_now bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET jit = off SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off AS $$
 #variable_conflict use_column
 DECLARE
   n bigint;
+  over uuid[] := ARRAY[p_session];
 BEGIN
+  IF p_session IS NULL THEN
+    -- Who holds something, from one to the next of the index, and stands no more.
+    WITH RECURSIVE s(id) AS (
+      (SELECT h.session FROM held h ORDER BY h.session LIMIT 1)
+      UNION ALL
+      SELECT (SELECT h.session FROM held h WHERE h.session > s.id ORDER BY h.session LIMIT 1) FROM s WHERE s.id IS NOT NULL
+    ) SELECT array_agg(s.id) INTO over FROM s
+    WHERE s.id IS NOT NULL AND NOT EXISTS (SELECT FROM sessions x WHERE x.id = s.id AND x.expires_at > p_now);
+  END IF;
   WITH mine AS MATERIALIZED (
-    SELECT h.step FROM held h
-    WHERE CASE WHEN p_session IS NOT NULL THEN h.session = p_session
-      ELSE NOT EXISTS (SELECT FROM sessions s WHERE s.id = h.session AND s.expires_at > p_now) END
-    ORDER BY h.step FOR UPDATE SKIP LOCKED
-  ), gone AS (DELETE FROM held h USING mine WHERE h.step = mine.step RETURNING h.*),
+    SELECT h.step, h.node FROM held h WHERE h.session = ANY (over) ORDER BY h.step, h.node FOR UPDATE SKIP LOCKED
+  ), gone AS (DELETE FROM held h USING mine WHERE h.step = mine.step AND h.node = mine.node RETURNING h.*),
   put AS (
-    INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode)
-    SELECT g.step, g.run_id, g.kind, g.fence, g.reseller_id, g.tenant_id, g.mode FROM gone g ORDER BY g.step RETURNING 1
+    -- Who hands a node of a graph back in peace did not die of it.
+    INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode)
+    SELECT g.step, g.node, g.run_id, g.kind, g.fence - CASE WHEN p_session IS NOT NULL AND g.kind = 2 THEN 1 ELSE 0 END,
+      g.reseller_id, g.tenant_id, g.mode FROM gone g ORDER BY g.step, g.node RETURNING 1
   ) SELECT count(*) INTO n FROM put;
   IF p_session IS NOT NULL THEN
     DELETE FROM sessions s WHERE s.id = p_session AND NOT EXISTS (SELECT FROM held h WHERE h.session = s.id);
@@ -199,7 +210,7 @@ BEGIN
   FOR f IN SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace AND p.prosecdef LOOP
     EXECUTE format('ALTER FUNCTION %s OWNER TO tollgate_dispatch', f);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tollgate_serve, tollgate_worker', f);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tollgate_serve, tollgate_worker, tollgate_dispatch', f);
   END LOOP;
   REVOKE CREATE ON SCHEMA tollgate FROM tollgate_dispatch;
 END $$;

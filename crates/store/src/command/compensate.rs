@@ -25,7 +25,16 @@ pub(crate) fn append(tx: &mut dyn Tx, of: &ActionHead, c: &Compensation, at: Tim
     }
     let (id, scope) = (c.action.id, of.scope);
     let compensates = Some(of.id);
-    tx.insert_action(&NewActionRow { scope, run: of.run, seq: run.actions, action: &c.action, strict: false, compensates, at })?;
+    tx.insert_action(&NewActionRow {
+        scope,
+        run: of.run,
+        seq: run.actions,
+        action: &c.action,
+        strict: false,
+        compensates,
+        node: None,
+        at,
+    })?;
     tx.change_run(scope, of.run, &RunChange::OneMore, at)?;
     set_state(tx, scope, id, ActionState::Proposed, Trigger::Callable)?;
     if let Some((reason, detail)) = &c.fault {

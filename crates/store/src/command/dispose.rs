@@ -3,6 +3,7 @@
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::attempt::AttemptResult;
 use tollgate_core::gate::KeyLook;
+use tollgate_core::graph::Outcome;
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{ApprovalEnd, Authority, Dispose, Disposed, KeyChange, KeyClaim, Step, StoreError};
 use tollgate_core::spec::OnUnknown;
@@ -11,7 +12,7 @@ use tollgate_core::time::Timestamp;
 use crate::command::defer::{check_close, close_attempt};
 use crate::command::keys::Generation;
 use crate::command::runs::{advance_run, load_action, set_state};
-use crate::command::{approval, compensate, dispatch, keys, lanes};
+use crate::command::{approval, compensate, dispatch, graph, keys, lanes};
 use crate::error::Result;
 use crate::tx::{ActionChange, ActionHead, Tx};
 
@@ -71,7 +72,17 @@ pub(crate) fn dispose(tx: &mut dyn Tx, c: &Dispose) -> Result<Disposed> {
     {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
     }
-    let mut disposed = advance_run(tx, c.scope, c.run, c.at, &c.spare, c.claim)?;
+    let mut disposed = match a.node {
+        Some(node) => {
+            let end = graph::ActionEnd {
+                outcome: Outcome::of_action(c.disposal.disposition),
+                reason: &c.disposal.reason,
+                output: c.disposal.output.as_deref(),
+            };
+            graph::end_action(tx, &a, node, &end, c.at, c.claim)?
+        }
+        None => advance_run(tx, c.scope, c.run, c.at, &c.spare, c.claim)?,
+    };
     disposed.claimed.extend(undo.claimed);
     disposed.woken += undo.woken;
     Ok(disposed)

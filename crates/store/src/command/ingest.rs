@@ -80,6 +80,7 @@ pub(crate) fn insert_run(
         strict: run.strict,
         state: RunState::Queued,
         actions: 0,
+        graph: None,
         planned_at: None,
         at,
     })?;

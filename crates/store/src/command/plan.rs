@@ -31,7 +31,7 @@ pub(crate) fn store_plan(tx: &mut dyn Tx, c: &StorePlan) -> Result<Disposed> {
     let strict = c.ordering == Ordering::Strict;
     for (seq, action) in actions.iter().enumerate() {
         let seq = u32::try_from(seq).unwrap_or(u32::MAX);
-        tx.insert_action(&NewActionRow { scope: c.scope, run: c.run, seq, action, strict, compensates: None, at: c.at })?;
+        tx.insert_action(&NewActionRow { scope: c.scope, run: c.run, seq, action, strict, compensates: None, node: None, at: c.at })?;
         // A strict action is in its lane from now on, callable or not.
         if let (true, RunState::Running, Some(lane)) = (strict, state, &action.lane) {
             lanes::take(tx, c.scope, lane, *action.id.as_bytes(), c.run)?;
@@ -75,10 +75,20 @@ pub(crate) fn submit(tx: &mut dyn Tx, c: &SubmitAction) -> Result<Submitted> {
         strict: false,
         state: RunState::Running,
         actions: 1,
+        graph: None,
         planned_at: Some(c.at),
         at: c.at,
     })?;
-    tx.insert_action(&NewActionRow { scope: c.scope, run: c.run, seq: 0, action: &c.action, strict: false, compensates: None, at: c.at })?;
+    tx.insert_action(&NewActionRow {
+        scope: c.scope,
+        run: c.run,
+        seq: 0,
+        action: &c.action,
+        strict: false,
+        compensates: None,
+        node: None,
+        at: c.at,
+    })?;
     let moved = advance_run(tx, c.scope, c.run, c.at, &[], c.claim)?;
     Ok(Submitted::Stored(moved.claimed.first().copied()))
 }

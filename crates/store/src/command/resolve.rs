@@ -1,6 +1,7 @@
 //! A person's word on an `unknown`: the key is consumed or free, the lane is passed on, the run moves.
 
 use tollgate_core::action::{ActionState, Trigger};
+use tollgate_core::graph::Outcome;
 use tollgate_core::id::{ActionId, RunId};
 use tollgate_core::ports::{Disposed, KeyChange, Resolve, Step, StoreError};
 use tollgate_core::run::RunState;
@@ -10,7 +11,7 @@ use tollgate_core::time::Timestamp;
 use crate::command::keys::Generation;
 use crate::command::plan::leave_reason_lane;
 use crate::command::runs::{advance_run, load_action, load_run, set_state};
-use crate::command::{compensate, keys, lanes};
+use crate::command::{compensate, graph, keys, lanes};
 use crate::error::Result;
 use crate::tx::{ActionChange, RunChange, RunRow, Tx};
 
@@ -38,7 +39,9 @@ pub(crate) fn resolve(tx: &mut dyn Tx, c: &Resolve) -> Result<Disposed> {
     if let Some(lane) = &a.lane {
         lanes::leave(tx, c.scope, lane, *c.action.as_bytes())?;
     }
-    advance_run(tx, c.scope, a.run, c.at, &c.spare, None)
+    let Some(node) = a.node else { return advance_run(tx, c.scope, a.run, c.at, &c.spare, None) };
+    let outcome = if c.applied { Outcome::Succeeded } else { Outcome::Failed };
+    graph::end_action(tx, &a, node, &graph::ActionEnd { outcome, reason: "resolved_not_applied", output: None }, c.at, None)
 }
 
 /// Marks a run as being cancelled; lists its actions that wait and can be disposed at once.
@@ -50,6 +53,9 @@ pub(crate) fn cancel_run(tx: &mut dyn Tx, scope: Scope, run: RunId, at: Timestam
     if row.state == RunState::Queued {
         unask(tx, scope, run, &row, at)?;
         return Ok(Vec::new());
+    }
+    if row.graph.is_some() {
+        graph::cancel(tx, scope, run, &row, at)?;
     }
     tx.change_run(scope, run, &RunChange::Cancelling, at)?;
     let waits = |s: ActionState| {

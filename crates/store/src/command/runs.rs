@@ -9,7 +9,7 @@ use tollgate_core::run::{ActionView, advance};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
-use crate::command::{dispatch, lanes};
+use crate::command::{dispatch, graph, lanes};
 use crate::error::{Result, damaged};
 use crate::tx::{ActionChange, ActionHead, RunChange, RunRow, StepRow, Tx};
 
@@ -33,6 +33,9 @@ pub(crate) fn advance_run(
     claim: Option<SessionId>,
 ) -> Result<Disposed> {
     let row = load_run(tx, scope, run)?;
+    if row.graph.is_some() {
+        return graph::look_again(tx, scope, run, &row, at);
+    }
     let views = tx.views(scope, run)?;
     let plain: Vec<ActionView> = views.iter().map(|v| v.view).collect();
     let step = advance(&plain, row.cancelling);

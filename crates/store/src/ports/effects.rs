@@ -48,7 +48,7 @@ fn needs_of_dispose(c: &Dispose) -> Needs {
 }
 
 /// Where effects and steps are apart, nothing was handed on in the commit: it is claimed after.
-async fn handed_on(engine: &impl Ordered, to: Option<SessionId>, done: Disposed) -> Result<Disposed, StoreError> {
+pub(super) async fn handed_on(engine: &impl Ordered, to: Option<SessionId>, done: Disposed) -> Result<Disposed, StoreError> {
     let Some(session) = to.filter(|_| done.claimed.is_empty() && done.woken > 0) else { return Ok(done) };
     let claimed = engine.claim_after(session, done.woken).await?;
     let woken = done.woken.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));

@@ -3,6 +3,7 @@
 mod effects;
 mod epoch;
 mod events;
+mod graphs;
 mod lists;
 mod registry;
 

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
 use crate::postgres::store::{PgStore, Postgres};
 use crate::row::Row;
-use crate::tx::step_of;
+use crate::tx::{StepName, step_of};
 
 type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
 
@@ -38,7 +38,7 @@ impl Postgres {
         rows.iter()
             .map(Row::Postgres)
             .map(|r| {
-                let step = step_of(r.get("kind")?, r.get("step")?);
+                let step = step_of(r.get("kind")?, StepName { step: r.get("step")?, node: r.get("node")? })?;
                 let lease = Lease { session, fence: r.get("fence")? };
                 Ok(Claimed { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, lease })
             })
@@ -52,7 +52,7 @@ impl PgStore {
         let rows = self.engine.dispatch(format!("SELECT hand_back($2, {NOW})"), vec![Param::One(id.into())]).await?;
         let n: u32 = rows.first().map(|r| Row::Postgres(r).at(0)).transpose()?.unwrap_or(0);
         if n > 0 {
-            (self.engine.shared.committed)(Committed { steps: true, ..Committed::default() });
+            self.engine.shared.announce(Committed { steps: true, ..Committed::default() });
         }
         Ok(n)
     }
@@ -102,7 +102,7 @@ impl DurableExec for PgStore {
             let Some(r) = rows.first().map(Row::Postgres) else { return Ok((0, None)) };
             let fired: u32 = r.at(0)?;
             if fired > 0 {
-                (self.engine.shared.committed)(Committed { steps: true, ..Committed::default() });
+                self.engine.shared.announce(Committed { steps: true, ..Committed::default() });
             }
             Ok((fired, r.at(1)?))
         })

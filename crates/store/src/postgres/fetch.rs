@@ -13,20 +13,22 @@ use tollgate_core::run::RunState as Standing;
 use crate::codec::int;
 use crate::error::{Result, damaged};
 use crate::postgres::connection::{Param, Request};
-use crate::postgres::tx::{ActionState, HeldRow, LaneBook, PgTx, RequestRow, RunState, Select, StepName, Waiters};
+use crate::postgres::tx::{ActionState, GraphState, HeldRow, LaneBook, PgTx, RequestRow, RunState, Select, Waiters};
+use crate::query::graphs::read_progress;
 use crate::row::Row;
-use crate::tx::{KeyRecord, KeyRowState, Remembered, RunRow, StepRow, Ticket, step_of};
+use crate::tx::{GraphRow, KeyRecord, KeyRowState, Remembered, RunRow, StepName, StepRow, Ticket, step_of};
 use crate::value::Value;
 
 const SESSIONS: &str = "SELECT id, expires_at FROM sessions WHERE id = ANY($1)";
 // Locked: whoever hands a lapsed session's steps to others waits for this transaction, or was faster.
-const HELD: &str =
-    "SELECT step, run_id, kind, fence, session, reseller_id, tenant_id, mode FROM held WHERE step = ANY($1) ORDER BY step FOR UPDATE";
-const RUNS: &str = "SELECT id, state, cancelling, strict, operator, actions, reason, planned_at, updated_at, reseller_id, tenant_id, mode \
+const HELD: &str = "SELECT h.step, h.run_id, h.kind, h.fence, h.session, h.node, h.reseller_id, h.tenant_id, h.mode \
+     FROM unnest($1::uuid[], $2::bigint[]) AS q(step, node) JOIN held h ON h.step = q.step AND h.node = q.node ORDER BY h.step, h.node FOR UPDATE OF h";
+const GRAPHS: &str = "SELECT run_id, input, progress, reseller_id, tenant_id, mode FROM graphs WHERE run_id = ANY($1)";
+const RUNS: &str = "SELECT id, state, cancelling, strict, operator, actions, reason, planned_at, updated_at, graph, reseller_id, tenant_id, mode \
      FROM runs WHERE id = ANY($1)";
 const ACTIONS: &str = "SELECT id, run_id, seq, lane, key, fingerprint, strict, flags, compensates, state, disposition, resolved, attempts, \
      generation, in_doubt, generation_began, doubt_deadline, verify_failures, fence, deadline_at, last_intent, last_end, open_session, \
-     approval, updated_at, reseller_id, tenant_id, mode FROM actions";
+     approval, updated_at, node, request, reseller_id, tenant_id, mode FROM actions";
 const KEYS: &str = "SELECT key, state, action, receipt, fingerprint, generation, began, reseller_id, tenant_id, mode \
      FROM effect_keys WHERE key = ANY($1)";
 const DENIALS: &str = "SELECT d.key, d.fingerprint, d.entry, d.reseller_id, d.tenant_id, d.mode \
@@ -43,6 +45,7 @@ const BEHIND: &str = "SELECT l.lane, l.step FROM unnest($1::bytea[], $2::uuid[])
 
 /// What an answer is of.
 pub(crate) enum Asked {
+    Graphs(BTreeSet<RunId>),
     Sessions(BTreeSet<SessionId>),
     Held(BTreeSet<StepName>),
     Runs(BTreeSet<RunId>),
@@ -53,7 +56,7 @@ pub(crate) enum Asked {
     Waiters(BTreeSet<Digest>),
     Requests(BTreeMap<(Vec<u8>, i64, String, String), Digest>),
     Lanes(BTreeMap<Digest, usize>),
-    Behind(BTreeSet<(Digest, StepName)>),
+    Behind(BTreeSet<(Digest, [u8; 16])>),
     Select(Select),
 }
 
@@ -73,8 +76,11 @@ pub(crate) fn wanted(tx: &mut PgTx) -> Vec<(Asked, Request)> {
     let ids = many(sessions.iter().map(SessionId::as_bytes));
     ask(sessions.is_empty(), Asked::Sessions(sessions), SESSIONS.to_owned(), vec![ids]);
     let held = tx.held.wanted();
-    let ids = many(held.iter().copied());
-    ask(held.is_empty(), Asked::Held(held), HELD.to_owned(), vec![ids]);
+    let names = vec![many(held.iter().map(|n| n.step)), many(held.iter().map(|n| n.node))];
+    ask(held.is_empty(), Asked::Held(held), HELD.to_owned(), names);
+    let graphs = tx.graphs.wanted();
+    let ids = many(graphs.iter().map(RunId::as_bytes));
+    ask(graphs.is_empty(), Asked::Graphs(graphs), GRAPHS.to_owned(), vec![ids]);
     let runs = tx.runs.wanted();
     let ids = many(runs.iter().map(RunId::as_bytes));
     ask(runs.is_empty(), Asked::Runs(runs), RUNS.to_owned(), vec![ids]);
@@ -144,11 +150,18 @@ pub(crate) fn fetched(tx: &mut PgTx, asked: Asked, rows: Vec<PgRow>) -> Result<(
         }
         Asked::Held(want) => {
             for r in rows.iter().map(Row::Postgres) {
-                let name = r.at(0)?;
-                let row = StepRow { scope: r.scope()?, run: RunId::from_bytes(r.at(1)?), step: step_of(r.at(2)?, name), fence: r.at(3)? };
+                let name = StepName { step: r.at(0)?, node: r.at(5)? };
+                let row = StepRow { scope: r.scope()?, run: RunId::from_bytes(r.at(1)?), step: step_of(r.at(2)?, name)?, fence: r.at(3)? };
                 tx.held.fetched(name, Some(HeldRow { row, session: SessionId::from_bytes(r.at(4)?) }));
             }
             tx.held.settle(want);
+        }
+        Asked::Graphs(want) => {
+            for r in rows.iter().map(Row::Postgres) {
+                let row = GraphRow { input: r.at(1)?, progress: read_progress(&r.at::<Vec<u8>>(2)?)? };
+                tx.graphs.fetched(RunId::from_bytes(r.at(0)?), Some(GraphState { scope: r.scope()?, row }));
+            }
+            tx.graphs.settle(want);
         }
         Asked::Runs(want) => {
             for r in rows.iter().map(Row::Postgres) {
@@ -197,7 +210,7 @@ pub(crate) fn fetched(tx: &mut PgTx, asked: Asked, rows: Vec<PgRow>) -> Result<(
         }
         Asked::Lanes(fronts) => read_lanes(tx, &fronts, &rows)?,
         Asked::Behind(want) => {
-            let found: BTreeSet<(Digest, StepName)> =
+            let found: BTreeSet<(Digest, [u8; 16])> =
                 rows.iter().map(Row::Postgres).map(|r| Ok((r.at(0)?, r.at(1)?))).collect::<Result<_>>()?;
             for (lane, step) in want {
                 if let Some(book) = tx.lanes.get_mut(&lane) {
@@ -250,6 +263,7 @@ fn read_run(r: Row<'_>) -> Result<RunState> {
         strict: r.at(3)?,
         operator: r.at(4)?,
         actions: r.at(5)?,
+        graph: r.at(9)?,
     };
     Ok(RunState { scope: r.scope()?, row, reason: r.at(6)?, planned_at: r.at(7)?, updated_at: r.at(8)?, new: None })
 }
@@ -300,6 +314,7 @@ fn read_action(r: Row<'_>) -> Result<ActionState> {
         open_session: id(22)?.map(SessionId::from_bytes),
         approval: id(23)?.map(ApprovalId::from_bytes),
         updated_at: r.at(24)?,
+        node: r.at::<Option<u32>>(25)?.zip(r.at(26)?),
         noted: None,
         ended: None,
         rendered: None,

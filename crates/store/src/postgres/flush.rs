@@ -1,15 +1,19 @@
 //! What a group writes: each table's changes as one statement over arrays. Every change names what it was decided on, and how many rows
 //! that must be: a row that moved meanwhile fails the group, and its commands are decided again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tollgate_core::scope::Scope;
 
 use crate::codec::int;
 use crate::error::{Result, damaged};
 use crate::postgres::connection::{Param, Request};
 use crate::postgres::table::Known;
-use crate::postgres::tx::PgTx;
-use crate::tx::{StepRow, step_name};
+use crate::postgres::tx::{HeldRow, PgTx};
+use crate::tx::{StepName, StepRow, step_kind, step_name};
 use crate::value::{Value, values};
+
+mod graphs;
 
 /// Rows of one statement, by column.
 struct Columns {
@@ -35,12 +39,12 @@ impl Columns {
     }
 }
 
-fn put(out: &mut Vec<Request>, text: &'static str, rows: impl IntoIterator<Item = Vec<Value>>) {
+pub(super) fn put(out: &mut Vec<Request>, text: &'static str, rows: impl IntoIterator<Item = Vec<Value>>) {
     out.extend(Columns::of(rows).map(|c| c.request(text)));
 }
 
 /// A change of rows that were read: all of them, or nothing.
-fn change(out: &mut Vec<Request>, text: &'static str, rows: impl IntoIterator<Item = Vec<Value>>) {
+pub(super) fn change(out: &mut Vec<Request>, text: &'static str, rows: impl IntoIterator<Item = Vec<Value>>) {
     out.extend(Columns::of(rows).map(|c| {
         let rows = c.rows;
         c.request(text).changing(rows)
@@ -51,16 +55,16 @@ fn scoped(s: Scope) -> [Value; 3] {
     [s.reseller_id.as_bytes().into(), s.tenant_id.as_bytes().into(), s.mode.as_int().into()]
 }
 
-fn with_scope(s: Scope, mut row: Vec<Value>) -> Vec<Value> {
+pub(super) fn with_scope(s: Scope, mut row: Vec<Value>) -> Vec<Value> {
     row.extend(scoped(s));
     row
 }
 
-const fn is_new<V>(k: &Known<V>) -> bool {
+pub(super) const fn is_new<V>(k: &Known<V>) -> bool {
     k.was.is_none() && k.value.is_some()
 }
 
-const fn is_changed<V>(k: &Known<V>) -> bool {
+pub(super) const fn is_changed<V>(k: &Known<V>) -> bool {
     k.was.is_some() && k.value.is_some()
 }
 
@@ -73,6 +77,7 @@ pub(crate) fn requests(tx: &PgTx) -> Result<Vec<Request>> {
     let mut out = Vec::new();
     dispatch(tx, &mut out);
     runs(tx, &mut out);
+    graphs::requests(tx, &mut out)?;
     actions(tx, &mut out)?;
     keys(tx, &mut out);
     lanes(tx, &mut out);
@@ -88,31 +93,49 @@ pub(crate) fn requests(tx: &PgTx) -> Result<Vec<Request>> {
 }
 
 fn step_columns(row: &StepRow) -> Vec<Value> {
-    let (step, kind) = row.name();
-    with_scope(row.scope, values![step, row.run.as_bytes(), kind, int(row.fence)])
+    let name = row.name();
+    with_scope(row.scope, values![name.step, name.node, row.run.as_bytes(), step_kind(row.step), int(row.fence)])
 }
 
 fn dispatch(tx: &PgTx, out: &mut Vec<Request>) {
-    let forgotten: Vec<Value> = tx.out.forgotten.iter().map(|(run, step)| step_name(*run, *step).0.into()).collect();
-    if !forgotten.is_empty() {
-        out.push(Request::new("DELETE FROM ready WHERE step = ANY($1)", vec![Param::Many(forgotten.clone())]));
-        out.push(Request::new("DELETE FROM timers WHERE step = ANY($1)", vec![Param::Many(forgotten)]));
+    let forgotten: Vec<StepName> = tx.out.forgotten.iter().map(|(run, step)| step_name(*run, *step)).collect();
+    let named = || forgotten.iter().map(|n| values![n.step, n.node]);
+    if let (Some(ready), Some(timers)) = (Columns::of(named()), Columns::of(named())) {
+        let text = "DELETE FROM ready r USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE r.step = u.step AND r.node = u.node";
+        out.push(ready.request(text));
+        let text = "DELETE FROM timers t USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE t.step = u.step AND t.node = u.node";
+        out.push(timers.request(text));
     }
+    let moved = moves(tx);
+    change(
+        out,
+        "UPDATE held h SET node = u.to_node, fence = u.to_fence \
+         FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[]) \
+           AS u(step, node, session, fence, to_node, to_fence) \
+         WHERE h.step = u.step AND h.node = u.node AND h.session = u.session AND h.fence = u.fence",
+        moved.iter().map(|(from, to)| {
+            let name = from.row.name();
+            let to = (to.row.name().node, int(to.row.fence));
+            values![name.step, name.node, from.session.as_bytes(), int(from.row.fence), to.0, to.1]
+        }),
+    );
+    let stays: BTreeSet<StepName> = moved.iter().flat_map(|(from, to)| [from.row.name(), to.row.name()]).collect();
     // The claim that was checked, and no other, is ended.
     change(
         out,
-        "DELETE FROM held h USING unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS u(step, session, fence) \
-         WHERE h.step = u.step AND h.session = u.session AND h.fence = u.fence",
-        tx.held.changed().filter_map(|(name, k)| {
+        "DELETE FROM held h USING unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[]) AS u(step, node, session, fence) \
+         WHERE h.step = u.step AND h.node = u.node AND h.session = u.session AND h.fence = u.fence",
+        tx.held.changed().filter(|(name, _)| !stays.contains(name)).filter_map(|(name, k)| {
             let was = k.was.as_ref()?;
-            Some(values![*name, was.session.as_bytes(), int(was.row.fence)])
+            Some(values![name.step, name.node, was.session.as_bytes(), int(was.row.fence)])
         }),
     );
     put(
         out,
-        "INSERT INTO held (step, run_id, kind, fence, reseller_id, tenant_id, mode, session) \
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::uuid[], $6::uuid[], $7::smallint[], $8::uuid[])",
-        tx.held.changed().filter_map(|(_, k)| {
+        "INSERT INTO held (step, node, run_id, kind, fence, reseller_id, tenant_id, mode, session) \
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::bigint[], $6::uuid[], $7::uuid[], $8::smallint[], \
+           $9::uuid[])",
+        tx.held.changed().filter(|(name, _)| !stays.contains(name)).filter_map(|(_, k)| {
             let held = k.value.as_ref()?;
             let mut row = step_columns(&held.row);
             row.push(held.session.as_bytes().into());
@@ -121,25 +144,39 @@ fn dispatch(tx: &PgTx, out: &mut Vec<Request>) {
     );
     put(
         out,
-        "INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode) \
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::uuid[], $6::uuid[], $7::smallint[])",
+        "INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::bigint[], $6::uuid[], $7::uuid[], $8::smallint[])",
         tx.out.ready.iter().map(step_columns),
     );
     put(
         out,
-        "INSERT INTO timers (at, step, run_id, fence, reseller_id, tenant_id, mode) \
-         SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::uuid[], $7::smallint[])",
-        tx.out.timers.iter().map(|(row, at)| with_scope(row.scope, values![*at, row.name().0, row.run.as_bytes(), int(row.fence)])),
+        "INSERT INTO timers (step, node, run_id, kind, fence, reseller_id, tenant_id, mode, at) \
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::bigint[], $6::uuid[], $7::uuid[], $8::smallint[], \
+           $9::bigint[])",
+        tx.out.timers.iter().map(|(row, at)| {
+            let mut row = step_columns(row);
+            row.push((*at).into());
+            row
+        }),
     );
+}
+
+/// Claims that go on to another node of their run: one row changes in its place, instead of one going and another coming.
+fn moves(tx: &PgTx) -> Vec<(&HeldRow, &HeldRow)> {
+    let gone = tx.held.changed().filter(|(name, k)| name.node > 0 && is_gone(k)).filter_map(|(_, k)| k.was.as_ref());
+    let mut gone: BTreeMap<_, _> = gone.map(|h| ((h.row.run, h.session), h)).collect();
+    let come = tx.held.changed().filter(|(name, k)| name.node > 0 && is_new(k)).filter_map(|(_, k)| k.value.as_ref());
+    come.filter_map(|h| gone.remove(&(h.row.run, h.session)).map(|from| (from, h))).collect()
 }
 
 fn runs(tx: &PgTx, out: &mut Vec<Request>) {
     put(
         out,
         "INSERT INTO runs (id, event_id, operator, offering, principal, bundle, strict, state, cancelling, reason, actions, created_at, \
-           planned_at, updated_at, reseller_id, tenant_id, mode) \
+           planned_at, updated_at, graph, reseller_id, tenant_id, mode) \
          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bytea[], $7::boolean[], $8::smallint[], \
-           $9::boolean[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::uuid[], $16::uuid[], $17::smallint[])",
+           $9::boolean[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bytea[], $16::uuid[], $17::uuid[], \
+           $18::smallint[])",
         tx.runs.changed().filter(|(_, k)| is_new(k)).filter_map(|(id, k)| {
             let run = k.value.as_ref()?;
             let n = run.new.as_ref()?;
@@ -158,6 +195,7 @@ fn runs(tx: &PgTx, out: &mut Vec<Request>) {
                 n.at,
                 run.planned_at,
                 run.updated_at,
+                n.graph,
             ];
             Some(with_scope(run.scope, row))
         }),
@@ -177,10 +215,10 @@ fn runs(tx: &PgTx, out: &mut Vec<Request>) {
 }
 
 const INSERT_ACTIONS: &str = "INSERT INTO actions (id, run_id, seq, tool, tool_digest, effect, proposal, flags, salt, lane, key, fingerprint, \
-       strict, state, reason, detail, fence, approval, compensates, created_at, updated_at, reseller_id, tenant_id, mode) \
+       strict, state, reason, detail, fence, approval, compensates, created_at, updated_at, node, request, reseller_id, tenant_id, mode) \
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::boolean[], $7::bytea[], $8::bigint[], $9::bytea[], \
        $10::bytea[], $11::bytea[], $12::bytea[], $13::boolean[], $14::smallint[], $15::text[], $16::text[], $17::bigint[], $18::uuid[], \
-       $19::uuid[], $20::bigint[], $21::bigint[], $22::uuid[], $23::uuid[], $24::smallint[])";
+       $19::uuid[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bytea[], $24::uuid[], $25::uuid[], $26::smallint[])";
 
 const UPDATE_ACTIONS: &str = "UPDATE actions a SET state = u.state, disposition = u.disposition, resolved = u.resolved, attempts = u.attempts, \
        generation = u.generation, in_doubt = u.in_doubt, generation_began = u.generation_began, doubt_deadline = u.doubt_deadline, \
@@ -224,6 +262,8 @@ fn actions(tx: &PgTx, out: &mut Vec<Request>) -> Result<()> {
             a.compensates.map(|x| *x.as_bytes()),
             *at,
             a.updated_at,
+            a.node.map(|(node, _)| node),
+            a.node.map(|(_, request)| request),
         ];
         new.push(with_scope(a.scope, row));
     }

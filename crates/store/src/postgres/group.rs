@@ -7,22 +7,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
+use tollgate_core::graph::GraphPlan;
+use tollgate_core::hash::Digest;
 use tollgate_core::ports::{Clock, ConfigRev, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
 use crate::backend::Committed;
-use crate::error::Result;
+use crate::error::{Result, damaged};
 use crate::job::Pending;
 use crate::needs::{Alone, Config, Lock, Needs};
 use crate::postgres::connection::{Connection, Fault, Param, Purpose, Request, Tenants};
 use crate::postgres::fetch;
 use crate::postgres::flush;
+use crate::postgres::listen::Wire;
 use crate::postgres::options::Role;
 use crate::postgres::statics::{Statics, expect_lock};
 use crate::postgres::tx::PgTx;
 use crate::row::Row;
 use crate::tx::Tx;
+use crate::value::values;
 
 /// Most commands in one transaction.
 const GROUP_MAX: usize = 256;
@@ -80,6 +84,17 @@ pub(crate) struct Shared {
     pub(crate) queue: Mutex<mpsc::UnboundedReceiver<PgJob>>,
     pub(crate) committed: Box<dyn Fn(Committed) + Send + Sync>,
     pub(crate) scopes: parking_lot::Mutex<BTreeSet<Scope>>,
+    pub(crate) wire: Arc<Wire>,
+    /// Specs of graphs that are stored.
+    pub(crate) specs: parking_lot::Mutex<lru::LruCache<(Scope, Digest), ()>>,
+}
+
+impl Shared {
+    /// Tells whoever waits, here and in other processes.
+    pub(crate) fn announce(&self, news: Committed) {
+        (self.committed)(news);
+        self.wire.tell(news);
+    }
 }
 
 /// Drains the queue with a connection of its own.
@@ -193,7 +208,7 @@ impl Committer {
                 Ok(Some(news)) => {
                     self.connection = Some(connection);
                     if news != Committed::default() {
-                        (shared.committed)(news);
+                        shared.announce(news);
                     }
                     return Ok(());
                 }
@@ -316,14 +331,30 @@ async fn finish(
         let ids = [s.reseller_id.as_bytes().into(), s.tenant_id.as_bytes().into(), s.mode.as_int().into()];
         last.push(Request::new(text, ids.into_iter().map(Param::One).collect()));
     }
+    let mut specs = Vec::new();
+    for ((scope, digest), plan) in tx.out.specs.iter().filter(|(name, _)| shared.specs.lock().get(name).is_none()) {
+        last.push(spec_request(*scope, *digest, plan).map_err(Fault::Said)?);
+        specs.push((*scope, *digest));
+    }
     last.push(Request::plain("COMMIT"));
     connection.send(&last).await.map_err(|fault| match fault {
         Fault::Broken(_) if last.len() > 1 => Fault::Broken(StoreError::AnswerLost),
         other => other,
     })?;
     shared.scopes.lock().extend(unknown);
+    for name in specs {
+        shared.specs.lock().put(name, ());
+    }
     shared.statics.learn(tx);
     Ok(Committed { steps: tx.out.wake, entries: !tx.out.entries.is_empty(), events: !tx.out.events.is_empty(), config })
+}
+
+/// Stores a graph's spec, unless it is there.
+fn spec_request(s: Scope, digest: Digest, plan: &GraphPlan) -> Result<Request> {
+    let text = "INSERT INTO artifacts (tenant_id, mode, digest, kind, body, reseller_id) VALUES ($1, $2, $3, 'graph', $4, $5) ON CONFLICT DO NOTHING";
+    let body = serde_json::to_vec(plan.spec()).map_err(|_| damaged("the spec of a graph"))?;
+    let values = values![s.tenant_id.as_bytes(), s.mode.as_int(), digest, body, s.reseller_id.as_bytes()];
+    Ok(Request::new(text, values.into_iter().map(Param::One).collect()))
 }
 
 fn lock_requests(locks: &Locks, of: &BTreeSet<Lock>) -> Vec<Request> {

@@ -11,11 +11,21 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_init.sql"),
     include_str!("../../migrations/postgres/0002_processes.sql"),
     include_str!("../../migrations/postgres/0003_graphs.sql"),
-    include_str!("../../migrations/postgres/0004_streams.sql"),
-    include_str!("../../migrations/postgres/0005_retention.sql"),
+    include_str!("../../migrations/postgres/0004_retention.sql"),
 ];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
 const KEEP: &str = include_str!("../../migrations/postgres/keep.sql");
+/// Statistics of what has rows. An empty table that was analysed is planned for as empty: every statement that is prepared on it walks all of
+/// it, until it is analysed again. One that never was is planned for as if it were small.
+const ANALYZE: &str = "DO $$
+DECLARE
+  t regclass;
+BEGIN
+  FOR t IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'tollgate'::regnamespace AND c.relkind IN ('r', 'p') AND (pg_relation_size(c.oid) > 0
+    OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid AND pg_relation_size(i.inhrelid) > 0)) LOOP
+    EXECUTE format('ANALYZE %s', t);
+  END LOOP;
+END $$";
 /// One migration at a time in a database.
 const LOCK: i64 = 0x7467_6174_6d69_6701;
 
@@ -40,7 +50,7 @@ pub async fn migrate(login: &Login) -> Result<(i64, i64), SetupError> {
         let note = format!("INSERT INTO meta (k, v) VALUES ('schema_version', {number}) ON CONFLICT (k) DO UPDATE SET v = excluded.v");
         client.batch_execute(&format!("BEGIN; {sql}; {note}; COMMIT")).await.map_err(failed(number))?;
     }
-    client.batch_execute(&format!("BEGIN; {SECURITY}; {KEEP}; COMMIT; ANALYZE")).await.map_err(failed(VERSION))?;
+    client.batch_execute(&format!("BEGIN; {SECURITY}; {KEEP}; COMMIT; {ANALYZE}")).await.map_err(failed(VERSION))?;
     Ok((found, VERSION))
 }
 

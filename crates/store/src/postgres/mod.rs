@@ -9,6 +9,7 @@ mod group;
 mod inline;
 mod keep;
 mod ledger;
+mod listen;
 mod lists;
 mod lookup;
 mod migrate;
@@ -22,6 +23,7 @@ mod store;
 mod table;
 mod tx;
 
+pub use listen::Heard;
 pub(crate) use lookup::Of;
 pub use migrate::migrate;
 pub use options::{Login, PgOptions, Role, SetupError};

@@ -49,8 +49,9 @@ impl Statics {
     /// Says beforehand what a command will want, as far as it is known.
     pub(crate) fn expect(&self, needs: &Needs, tx: &mut PgTx) {
         needs.sessions.iter().for_each(|s| tx.sessions.want(*s));
-        needs.steps.iter().for_each(|(run, step)| tx.held.want(crate::tx::step_name(*run, *step).0));
+        needs.steps.iter().for_each(|(run, step)| tx.held.want(crate::tx::step_name(*run, *step)));
         needs.views.iter().for_each(|run| tx.plans.want(*run));
+        needs.graphs.iter().for_each(|run| tx.graphs.want(*run));
         if let Some(scope) = needs.scope {
             let names = needs.requests.iter().map(|(name, route, key)| (*name, (scope, route.clone(), key.clone())));
             tx.request_names.extend(names);

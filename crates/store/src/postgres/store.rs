@@ -17,6 +17,7 @@ use crate::needs::{Alone, Needs};
 use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
 use crate::postgres::group::{Command, Committer, PgJob, Shared};
 use crate::postgres::inline::settle;
+use crate::postgres::listen::Line;
 use crate::postgres::lookup::Lookup;
 use crate::postgres::migrate::{self, VERSION};
 use crate::postgres::options::{Login, PgOptions, Role, SetupError};
@@ -28,6 +29,8 @@ use crate::tx::{Query, Tx};
 
 /// More of them make smaller groups, and so slower ones.
 const COMMITTERS: usize = 2;
+/// Specs of graphs that a process remembers to be stored.
+const SPECS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(4095);
 
 /// The engine over Postgres.
 pub struct Postgres {
@@ -39,6 +42,8 @@ pub struct Postgres {
     pub(crate) hand: Mutex<Option<Connection>>,
     /// Gives positions to entries and events.
     pub(crate) positions: Mutex<Option<Connection>>,
+    /// To the other processes, once somebody listens.
+    pub(crate) line: parking_lot::Mutex<Option<Line>>,
     committers: Vec<tokio::task::JoinHandle<()>>,
     pub(crate) admin: Option<Login>,
     inline: Option<tokio::runtime::Handle>,
@@ -84,13 +89,28 @@ impl Postgres {
             queue: Mutex::new(commands),
             committed: on_commit,
             scopes: parking_lot::Mutex::new(BTreeSet::new()),
+            wire: Arc::default(),
+            specs: parking_lot::Mutex::new(lru::LruCache::new(SPECS)),
         });
         let committers = (0..COMMITTERS).map(|_| tokio::spawn(Committer::new(Arc::clone(&shared)).serve())).collect();
         let pool = Arc::new(Pool::new(login.config, readers.max(1)));
         let actions = Lookup::start(Arc::clone(&pool), query::actions::together());
         let reason_steps = Lookup::start(Arc::clone(&pool), query::events::reason_steps_together());
         let (hand, positions) = (Mutex::new(None), Mutex::new(None));
-        let engine = Self { shared, queue, pool, actions, reason_steps, hand, positions, committers, inline, apart: None, admin: None };
+        let engine = Self {
+            shared,
+            queue,
+            pool,
+            actions,
+            reason_steps,
+            hand,
+            positions,
+            line: parking_lot::Mutex::new(None),
+            committers,
+            admin: None,
+            inline,
+            apart: None,
+        };
         engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
         Ok(engine)
     }

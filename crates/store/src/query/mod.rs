@@ -3,5 +3,6 @@
 pub(crate) mod actions;
 pub(crate) mod approvals;
 pub(crate) mod events;
+pub(crate) mod graphs;
 pub(crate) mod lists;
 pub(crate) mod registry;

@@ -21,13 +21,13 @@ use crate::tx::{ActionChange, ActionHead, Actions, NewActionRow, View, fetch_one
 // No join but the key's, no JSON, columns by place: it is read in every write of the hot path.
 const HEAD: &str = "SELECT a.run_id, a.lane, a.key, a.fingerprint, a.state, a.attempts, a.in_doubt, a.doubt_deadline, a.verify_failures, \
      a.deadline_at, a.generation, a.generation_began, a.open_session, a.last_intent, a.approval, k.generation, k.began, \
-     a.compensates IS NOT NULL, a.strict, a.fence \
+     a.compensates IS NOT NULL, a.strict, a.fence, a.node, a.request \
      FROM actions a LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3 \
      WHERE a.id = ?1 AND a.tenant_id = ?2 AND a.mode = ?3";
 
 const INSERT: &str = "INSERT INTO actions (id, run_id, seq, reseller_id, tenant_id, mode, tool, tool_digest, effect, proposal, salt, lane, key, \
-     fingerprint, strict, state, compensates, flags, created_at, updated_at) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19)";
+     fingerprint, strict, state, compensates, flags, created_at, updated_at, node, request) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20, ?21)";
 
 fn read_head(r: Row<'_>, scope: Scope, id: ActionId) -> Result<ActionHead> {
     let attempts = r.at(5)?;
@@ -63,6 +63,7 @@ fn read_head(r: Row<'_>, scope: Scope, id: ActionId) -> Result<ActionHead> {
         open,
         approval: r.at::<Option<[u8; 16]>>(14)?.map(ApprovalId::from_bytes),
         compensates: r.at(17)?,
+        node: r.at::<Option<u32>>(20)?.zip(r.at(21)?),
         fence: r.at(19)?,
     })
 }
@@ -133,7 +134,9 @@ impl Actions for SqliteTx<'_> {
             ActionState::Proposed.as_int(),
             n.compensates.map(|c| *c.as_bytes()),
             n.flags(),
-            n.at.as_micros()
+            n.at.as_micros(),
+            n.node.map(|(node, _)| node),
+            n.node.map(|(_, request)| request.0)
         ];
         self.exec(INSERT, values).map(|_| ())
     }

@@ -11,7 +11,7 @@ use crate::codec::int;
 use crate::error::{OrStore, Result};
 use crate::row::Row;
 use crate::sqlite::tx::SqliteTx;
-use crate::tx::{Cold, Dispatch, Held, StepRow, step_name};
+use crate::tx::{Cold, Dispatch, Held, StepRow, step_kind, step_name};
 
 impl SqliteTx<'_> {
     /// Leaves word instead of doing it, where that is all a command may do.
@@ -59,8 +59,9 @@ impl Dispatch for SqliteTx<'_> {
     }
 
     fn held(&mut self, run: RunId, step: Step) -> Result<Option<Held>> {
-        self.sql("SELECT session, fence FROM held WHERE step = ?1")?
-            .query_row([step_name(run, step).0], |r| {
+        let name = step_name(run, step);
+        self.sql("SELECT session, fence FROM held WHERE step = ?1 AND node = ?2")?
+            .query_row(params![name.step, name.node], |r| {
                 Ok(Held { session: SessionId::from_bytes(r.get(0)?), fence: u64::try_from(r.get::<_, i64>(1)?).unwrap_or(0) })
             })
             .optional()
@@ -68,13 +69,15 @@ impl Dispatch for SqliteTx<'_> {
     }
 
     fn hold(&mut self, row: &StepRow, session: SessionId) -> Result<()> {
-        let (step, kind) = row.name();
+        let name = row.name();
         self.exec(
-            "INSERT INTO held (step, run_id, kind, fence, session, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO held (step, node, run_id, kind, fence, session, reseller_id, tenant_id, mode)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
-                step,
+                name.step,
+                name.node,
                 row.run.as_bytes(),
-                kind,
+                step_kind(row.step),
                 int(row.fence),
                 session.as_bytes(),
                 row.scope.reseller_id.as_bytes(),
@@ -89,20 +92,22 @@ impl Dispatch for SqliteTx<'_> {
         if self.word_of(run, step, Word::Released)? {
             return Ok(());
         }
-        self.exec("DELETE FROM held WHERE step = ?1", [step_name(run, step).0]).map(|_| ())
+        let name = step_name(run, step);
+        self.exec("DELETE FROM held WHERE step = ?1 AND node = ?2", params![name.step, name.node]).map(|_| ())
     }
 
     fn put_ready(&mut self, row: &StepRow) -> Result<()> {
         if self.word(row, Word::Ready)? {
             return Ok(());
         }
-        let (step, kind) = row.name();
+        let name = row.name();
         self.exec(
-            "INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
-                step,
+                name.step,
+                name.node,
                 row.run.as_bytes(),
-                kind,
+                step_kind(row.step),
                 int(row.fence),
                 row.scope.reseller_id.as_bytes(),
                 row.scope.tenant_id.as_bytes(),
@@ -116,12 +121,16 @@ impl Dispatch for SqliteTx<'_> {
         if self.word(row, Word::Later(at))? {
             return Ok(());
         }
+        let name = row.name();
         self.exec(
-            "INSERT INTO timers (at, step, run_id, fence, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO timers (at, step, node, run_id, kind, fence, reseller_id, tenant_id, mode)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 at.as_micros(),
-                row.name().0,
+                name.step,
+                name.node,
                 row.run.as_bytes(),
+                step_kind(row.step),
                 int(row.fence),
                 row.scope.reseller_id.as_bytes(),
                 row.scope.tenant_id.as_bytes(),
@@ -135,9 +144,9 @@ impl Dispatch for SqliteTx<'_> {
         if self.word_of(run, step, Word::Forgotten)? {
             return Ok(());
         }
-        let (row, _) = step_name(run, step);
-        self.exec("DELETE FROM ready WHERE step = ?1", [row])?;
-        self.exec("DELETE FROM timers WHERE step = ?1", [row])?;
+        let name = step_name(run, step);
+        self.exec("DELETE FROM ready WHERE step = ?1 AND node = ?2", params![name.step, name.node])?;
+        self.exec("DELETE FROM timers WHERE step = ?1 AND node = ?2", params![name.step, name.node])?;
         Ok(())
     }
 }

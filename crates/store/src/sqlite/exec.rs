@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 use tollgate_core::id::{RunId, SessionId};
-use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, ReasonRecord, StoreError};
+use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, ReasonRecord, Step, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
@@ -15,7 +15,7 @@ use crate::query;
 use crate::row::Row;
 use crate::sqlite::store::SqliteStore;
 use crate::sqlite::tx::SqliteTx;
-use crate::tx::{Dispatch, StepRow, Tx, step_of};
+use crate::tx::{Dispatch, StepName, StepRow, Tx, step_of};
 
 type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
 
@@ -86,7 +86,7 @@ fn steps(tx: &SqliteTx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<
     let mut out = Vec::new();
     while let Some(row) = rows.next().or_store()? {
         let r = Row::Sqlite(row);
-        let step = step_of(r.get("kind").unwrap_or(1), r.get("step")?);
+        let step = step_of(r.get("kind")?, StepName { step: r.get("step")?, node: r.get("node")? })?;
         let row = StepRow { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, fence: r.get("fence")? };
         out.push((r.get("n").unwrap_or(0), row));
     }
@@ -98,7 +98,8 @@ fn fire_timers(tx: &mut SqliteTx<'_>, limit: u32) -> Result<(u32, Option<Timesta
     let now = tx.now().as_micros();
     let due = steps(tx, "SELECT * FROM timers WHERE at <= ?1 ORDER BY at, step LIMIT ?2", params![now, limit])?;
     for (_, row) in &due {
-        tx.exec("DELETE FROM timers WHERE at <= ?1 AND step = ?2", params![now, row.name().0])?;
+        let name = row.name();
+        tx.exec("DELETE FROM timers WHERE at <= ?1 AND step = ?2 AND node = ?3", params![now, name.step, name.node])?;
         make_ready(tx, row, None)?;
     }
     let next: Option<i64> = tx.sql("SELECT at FROM timers ORDER BY at LIMIT 1")?.query_row([], |r| r.get(0)).optional().or_store()?;
@@ -118,7 +119,9 @@ fn hand_back(tx: &mut SqliteTx<'_>, closing: Option<SessionId>) -> Result<u32> {
     };
     for (_, row) in &rows {
         tx.release(row.run, row.step)?;
-        make_ready(tx, row, None)?;
+        // Who hands a node back in peace did not die of it.
+        let in_peace = closing.is_some() && matches!(row.step, Step::Node(_));
+        make_ready(tx, &StepRow { fence: row.fence - u64::from(in_peace), ..*row }, None)?;
     }
     match closing {
         Some(s) => tx.exec("DELETE FROM sessions WHERE id = ?1", [s.as_bytes()])?,

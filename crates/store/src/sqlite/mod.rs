@@ -5,6 +5,7 @@ mod backup;
 mod dispatch;
 mod events;
 mod exec;
+mod graphs;
 mod keep;
 mod keys;
 mod lanes;

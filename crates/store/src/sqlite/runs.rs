@@ -19,12 +19,13 @@ fn read(r: Row<'_>) -> Result<RunRow> {
         strict: r.at(2)?,
         operator: r.at(3)?,
         actions: r.at(4)?,
+        graph: r.at(5)?,
     })
 }
 
 impl Runs for SqliteTx<'_> {
     fn run(&mut self, scope: Scope, id: RunId) -> Result<Option<RunRow>> {
-        self.sql("SELECT state, cancelling, strict, operator, actions FROM runs WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3")?
+        self.sql("SELECT state, cancelling, strict, operator, actions, graph FROM runs WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3")?
             .query_row(params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok(read(Row::Sqlite(r))))
             .optional()
             .or_store()?
@@ -34,8 +35,8 @@ impl Runs for SqliteTx<'_> {
     fn insert_run(&mut self, n: &NewRunRow) -> Result<bool> {
         let created = self.exec(
             "INSERT INTO runs (id, reseller_id, tenant_id, mode, event_id, operator, offering, principal, bundle, strict, state, actions,
-               created_at, planned_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13) ON CONFLICT DO NOTHING",
+               created_at, planned_at, updated_at, graph)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13, ?15) ON CONFLICT DO NOTHING",
             params![
                 n.id.as_bytes(),
                 n.scope.reseller_id.as_bytes(),
@@ -50,7 +51,8 @@ impl Runs for SqliteTx<'_> {
                 n.state.as_int(),
                 n.actions,
                 n.at.as_micros(),
-                n.planned_at.map(Timestamp::as_micros)
+                n.planned_at.map(Timestamp::as_micros),
+                n.graph.map(|d| d.0)
             ],
         )?;
         Ok(created == 1)
@@ -70,6 +72,10 @@ impl Runs for SqliteTx<'_> {
             RunChange::Unasked => self.exec(
                 "UPDATE runs SET state = ?2, cancelling = 1, updated_at = ?3 WHERE id = ?1",
                 params![id, RunState::Cancelled.as_int(), at],
+            ),
+            RunChange::Stopped(why) => self.exec(
+                "UPDATE runs SET state = ?2, reason = ?3, updated_at = ?4 WHERE id = ?1",
+                params![id, RunState::Failed.as_int(), why, at],
             ),
             RunChange::OneMore => self.exec("UPDATE runs SET actions = actions + 1, updated_at = ?2 WHERE id = ?1", params![id, at]),
         }

@@ -29,6 +29,8 @@ pub(crate) struct ActionHead {
     pub(crate) open: Option<OpenAttempt>,
     pub(crate) approval: Option<ApprovalId>,
     pub(crate) compensates: bool,
+    /// The node of the run's graph that it is, and the request that the node made.
+    pub(crate) node: Option<(u32, Digest)>,
     /// The last fence given out, kept while no dispatch row does.
     pub(crate) fence: u64,
 }
@@ -56,6 +58,7 @@ pub(crate) struct NewActionRow<'a> {
     pub(crate) action: &'a NewAction,
     pub(crate) strict: bool,
     pub(crate) compensates: Option<ActionId>,
+    pub(crate) node: Option<(u32, Digest)>,
     pub(crate) at: Timestamp,
 }
 

@@ -5,7 +5,7 @@ use tollgate_core::ports::Step;
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
-use crate::error::Result;
+use crate::error::{Result, damaged};
 
 /// A step with the last fence that was given out for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,22 +18,46 @@ pub(crate) struct StepRow {
 
 impl StepRow {
     /// The row name of its step.
-    pub(crate) fn name(&self) -> ([u8; 16], i64) {
+    pub(crate) fn name(&self) -> StepName {
         step_name(self.run, self.step)
     }
 }
 
-/// The row name of a step: what it is of, and its kind.
-pub(crate) fn step_name(run: RunId, step: Step) -> ([u8; 16], i64) {
+/// The row name of a step.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct StepName {
+    /// What it is of: its run, or the action.
+    pub(crate) step: [u8; 16],
+    /// A node's place in the run's graph, from 1; 0 for every other step.
+    pub(crate) node: i64,
+}
+
+/// The row name of a step.
+pub(crate) fn step_name(run: RunId, step: Step) -> StepName {
     match step {
-        Step::Reason => (*run.as_bytes(), 0),
-        Step::Action(a) => (*a.as_bytes(), 1),
+        Step::Reason => StepName { step: *run.as_bytes(), node: 0 },
+        Step::Action(a) => StepName { step: *a.as_bytes(), node: 0 },
+        Step::Node(n) => StepName { step: *run.as_bytes(), node: i64::from(n) + 1 },
+    }
+}
+
+/// The stored form of a step's kind.
+pub(crate) const fn step_kind(step: Step) -> i64 {
+    match step {
+        Step::Reason => 0,
+        Step::Action(_) => 1,
+        Step::Node(_) => 2,
     }
 }
 
 /// Reads a step back.
-pub(crate) fn step_of(kind: i64, step: [u8; 16]) -> Step {
-    if kind == 0 { Step::Reason } else { Step::Action(ActionId::from_bytes(step)) }
+pub(crate) fn step_of(kind: i64, name: StepName) -> Result<Step> {
+    match (kind, u32::try_from(name.node)) {
+        (0, Ok(0)) => Ok(Step::Reason),
+        (1, Ok(0)) => Ok(Step::Action(ActionId::from_bytes(name.step))),
+        (2, Ok(n @ 1..)) => Ok(Step::Node(n - 1)),
+        _ => Err(damaged("a step")),
+    }
 }
 
 /// A claim.

@@ -7,14 +7,16 @@ mod actions;
 mod cold;
 mod dispatch;
 mod events;
+mod graphs;
 mod keys;
 mod lanes;
 mod runs;
 
 pub(crate) use actions::{ActionChange, ActionHead, Actions, NewActionRow, View, inherits};
 pub(crate) use cold::{Cold, Query, Statement, fetch, fetch_one};
-pub(crate) use dispatch::{Dispatch, Held, StepRow, step_name, step_of};
+pub(crate) use dispatch::{Dispatch, Held, StepName, StepRow, step_kind, step_name, step_of};
 pub(crate) use events::{Events, Remembered};
+pub(crate) use graphs::{GraphRow, Graphs};
 pub(crate) use keys::{KeyEnd, KeyRecord, KeyRowState, Keys};
 pub(crate) use lanes::{Lanes, Ticket};
 pub(crate) use runs::{NewRunRow, RunChange, RunRow, Runs};
@@ -26,7 +28,7 @@ use tollgate_core::time::Timestamp;
 use crate::error::Result;
 
 /// One open transaction.
-pub(crate) trait Tx: Events + Runs + Actions + Lanes + Keys + Dispatch + Cold {
+pub(crate) trait Tx: Events + Runs + Actions + Lanes + Keys + Dispatch + Graphs + Cold {
     /// The store's clock, read once per group.
     fn now(&self) -> Timestamp;
     /// Steps became ready, or a timer earlier: whoever waits looks again after the commit.

@@ -18,6 +18,8 @@ pub(crate) struct RunRow {
     pub(crate) operator: Option<String>,
     /// How many actions its plan has.
     pub(crate) actions: u32,
+    /// The graph that it runs.
+    pub(crate) graph: Option<Digest>,
 }
 
 /// A run about to be stored.
@@ -33,6 +35,7 @@ pub(crate) struct NewRunRow {
     pub(crate) strict: bool,
     pub(crate) state: RunState,
     pub(crate) actions: u32,
+    pub(crate) graph: Option<Digest>,
     pub(crate) planned_at: Option<Timestamp>,
     pub(crate) at: Timestamp,
 }
@@ -50,6 +53,8 @@ pub(crate) enum RunChange {
     Unasked,
     /// An action was appended to it.
     OneMore,
+    /// Its journal and its graph do not agree: nothing moves it any more.
+    Stopped(String),
 }
 
 /// Runs.

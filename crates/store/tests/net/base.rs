@@ -64,3 +64,26 @@ pub async fn attempt(client: &Client, sql: &str) -> Result<(Vec<Texts>, u64), St
     client.batch_execute("ROLLBACK").await.unwrap();
     out
 }
+
+/// The numbered migrations of a dialect: number, name, text.
+pub fn migrations(dialect: &str) -> Vec<(i64, String, String)> {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
+    let names = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|n| n != "security.sql").collect();
+    names.sort();
+    names.into_iter().map(|n| (n[..4].parse().unwrap(), n.clone(), std::fs::read_to_string(dir.join(&n)).unwrap())).collect()
+}
+
+/// The embedded schema, in memory.
+pub fn sqlite() -> rusqlite::Connection {
+    let conn = rusqlite::Connection::open_in_memory().unwrap();
+    for (_, name, sql) in migrations("sqlite") {
+        conn.execute_batch(&sql).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    conn
+}
+
+/// An empty database.
+pub fn empty_database() -> tollgate_private_postgres::Database {
+    SERVER.fresh_database().unwrap()
+}

@@ -4,5 +4,11 @@
 mod base;
 mod catalog;
 mod claims;
+mod migrations;
+mod plans;
+mod races;
 mod roles;
 mod row_security;
+mod schema;
+mod source;
+mod statements;

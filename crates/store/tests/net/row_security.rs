@@ -30,6 +30,7 @@ const DISPATCH_COLUMNS: &[(&str, &str)] = &[
     ("mode", "smallint"),
     ("id", "uuid"),
     ("step", "uuid"),
+    ("node", "bigint"),
     ("run_id", "uuid"),
     ("action", "uuid"),
     ("entry", "uuid"),
@@ -48,19 +49,33 @@ const DISPATCH_COLUMNS: &[(&str, &str)] = &[
 ];
 
 /// What is written once: nobody who serves may change or remove it.
-const NEVER_CHANGED: &[&str] =
-    &["events", "entries", "positions", "tiles", "checkpoints", "journal", "event_positions", "artifacts", "deployments", "subject_keys"];
+const NEVER_CHANGED: &[&str] = &[
+    "events",
+    "entries",
+    "positions",
+    "tiles",
+    "checkpoints",
+    "journal",
+    "event_positions",
+    "artifacts",
+    "blobs",
+    "deployments",
+    "subject_keys",
+];
 
 /// All that a worker may write: execution state, and additions to the ledger.
 const WORKER_WRITES: &[(&str, &str)] = &[
     ("actions", "INSERT UPDATE"),
     ("approval_queues", "INSERT"),
     ("approvals", "INSERT UPDATE"),
+    ("blobs", "INSERT"),
     ("blocked", "INSERT DELETE"),
     ("denials", "INSERT UPDATE"),
     ("effect_keys", "INSERT UPDATE"),
     ("entries", "INSERT"),
+    ("graphs", "UPDATE"),
     ("held", "INSERT UPDATE DELETE"),
+    ("journal", "INSERT"),
     ("key_waiters", "INSERT DELETE"),
     ("lanes", "INSERT UPDATE DELETE"),
     ("ready", "INSERT DELETE"),

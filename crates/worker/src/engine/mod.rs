@@ -4,14 +4,19 @@ mod act;
 mod call;
 mod doubt;
 mod end;
+mod node;
+mod programs;
 mod reason;
 mod undo;
 
 pub(crate) use end::{Ending, disposal};
+pub use programs::Graphs;
 pub(crate) use undo::compensation;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
 
 use tollgate_core::id::SessionId;
 use tollgate_core::ports::{Bundles, Claimed, DurableExec, Effects, IdSource, NewEntry, Sealer, Step, StoreError};
@@ -26,6 +31,8 @@ pub struct Deps {
     pub exec: Arc<dyn DurableExec>,
     /// Compiled bundles.
     pub bundles: Arc<dyn Bundles>,
+    /// Compiled graphs.
+    pub graphs: Graphs,
     /// The vault.
     pub sealer: Arc<dyn Sealer>,
     /// Ids, time and randomness.
@@ -38,12 +45,14 @@ pub struct Engine {
     pub(crate) deps: Deps,
     pub(crate) session: SessionId,
     lost: Arc<AtomicBool>,
+    /// What is known of the graph whose next node it holds.
+    memory: Arc<Mutex<Option<node::Known>>>,
 }
 
 impl Engine {
     /// An engine for a session that is open.
     pub fn new(deps: Deps, session: SessionId) -> Self {
-        Self { deps, session, lost: Arc::default() }
+        Self { deps, session, lost: Arc::default(), memory: Arc::default() }
     }
 
     /// Whether the answer to a commit was lost that may have handed steps to its session.
@@ -84,6 +93,7 @@ impl Engine {
         match claimed.step {
             Step::Reason => self.reason(claimed).await,
             Step::Action(action) => self.act(claimed, action).await,
+            Step::Node(node) => self.node(claimed, node).await,
         }
     }
 

@@ -125,8 +125,9 @@ mod tests {
 
     #[test]
     fn the_worker_hears_when_nobody_knows_what_was_claimed() {
-        #[expect(clippy::redundant_closure, reason = "a lifetime that the function alone does not have")]
-        let gone = lost(|h| drop(h));
+        let gone = lost(|h| {
+            drop(h);
+        });
         assert_eq!(gone, 1, "a caller that goes away");
         assert_eq!(lost(|h| drop(h.over::<()>(Err(StoreError::AnswerLost)))), 1);
         assert_eq!(lost(|h| drop(h.over::<()>(Err(StoreError::Unavailable(String::new()))))), 1);

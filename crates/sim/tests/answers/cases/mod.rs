@@ -16,6 +16,7 @@ use tollgate_testkit::{Behaviour, Loss, Point, SkewedClock, scope};
 mod cancel;
 mod epoch;
 mod governed;
+mod graph;
 mod held;
 mod order;
 mod people;

@@ -30,6 +30,7 @@ pub(crate) struct ActionState {
     pub(crate) independent: bool,
     pub(crate) continue_on_failure: bool,
     pub(crate) compensates: Option<ActionId>,
+    pub(crate) node: Option<(u32, Digest)>,
     pub(crate) state: State,
     pub(crate) disposition: Option<Disposition>,
     pub(crate) resolved: Option<bool>,
@@ -67,6 +68,7 @@ impl ActionState {
             independent: a.proposal.independent,
             continue_on_failure: a.proposal.continue_on_failure,
             compensates: n.compensates,
+            node: n.node,
             state: State::Proposed,
             disposition: None,
             resolved: None,
@@ -167,6 +169,7 @@ impl Actions for PgTx {
             open,
             approval: a.approval,
             compensates: a.compensates.is_some(),
+            node: a.node,
             fence: a.fence,
         }))
     }

@@ -10,9 +10,6 @@ use crate::tx::{Dispatch, Held, StepRow, step_name};
 
 use super::PgTx;
 
-/// The row name of a step.
-pub(crate) type StepName = [u8; 16];
-
 /// A step that a session holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct HeldRow {
@@ -52,12 +49,12 @@ impl Dispatch for PgTx {
     }
 
     fn held(&mut self, run: RunId, step: Step) -> Result<Option<Held>> {
-        let found = self.held.get(&step_name(run, step).0)?;
+        let found = self.held.get(&step_name(run, step))?;
         Ok(found.map(|h| Held { session: h.session, fence: h.row.fence }))
     }
 
     fn hold(&mut self, row: &StepRow, session: SessionId) -> Result<()> {
-        self.held.put(row.name().0, Some(HeldRow { row: *row, session }));
+        self.held.put(row.name(), Some(HeldRow { row: *row, session }));
         Ok(())
     }
 
@@ -65,7 +62,7 @@ impl Dispatch for PgTx {
         if self.word_of(run, step, Word::Released)? {
             return Ok(());
         }
-        let name = step_name(run, step).0;
+        let name = step_name(run, step);
         if self.held.get(&name)?.is_some() {
             self.held.put(name, None);
         }

@@ -4,14 +4,16 @@
 mod actions;
 mod dispatch;
 mod events;
+mod graphs;
 mod keys;
 mod lanes;
 mod output;
 mod runs;
 
 pub(crate) use actions::ActionState;
-pub(crate) use dispatch::{HeldRow, StepName};
+pub(crate) use dispatch::HeldRow;
 pub(crate) use events::RequestRow;
+pub(crate) use graphs::GraphState;
 pub(crate) use keys::Waiters;
 pub(crate) use lanes::{FRONT, LaneBook};
 pub(crate) use output::{Memo, Output, Select};
@@ -28,7 +30,7 @@ use tollgate_core::time::Timestamp;
 use crate::error::Result;
 use crate::needs::Lock;
 use crate::postgres::table::{Table, not_fetched};
-use crate::tx::{KeyRecord, Tx};
+use crate::tx::{KeyRecord, StepName, Tx};
 
 /// What a group knows and does.
 #[derive(Debug, Default)]
@@ -43,6 +45,7 @@ pub(crate) struct PgTx {
     /// The actions of a run, in the order of its plan.
     pub(crate) plans: Table<RunId, Vec<ActionId>>,
     pub(crate) actions: Table<ActionId, ActionState>,
+    pub(crate) graphs: Table<RunId, GraphState>,
     pub(crate) keys: Table<Digest, (Scope, KeyRecord)>,
     pub(crate) denials: Table<(Digest, Digest), (Scope, EntryId)>,
     pub(crate) waiters: Table<Digest, Waiters>,
@@ -73,6 +76,7 @@ impl PgTx {
             || self.runs.is_missing()
             || self.plans.is_missing()
             || self.actions.is_missing()
+            || self.graphs.is_missing()
             || self.keys.is_missing()
             || self.denials.is_missing()
             || self.waiters.is_missing()
@@ -87,6 +91,7 @@ impl PgTx {
         self.runs.merge();
         self.plans.merge();
         self.actions.merge();
+        self.graphs.merge();
         self.keys.merge();
         self.denials.merge();
         self.waiters.merge();
@@ -103,6 +108,7 @@ impl PgTx {
         self.runs.discard();
         self.plans.discard();
         self.actions.discard();
+        self.graphs.discard();
         self.keys.discard();
         self.denials.discard();
         self.waiters.discard();

@@ -1,9 +1,12 @@
 //! What a group writes beside the rows of tables that it reads, and the plain reads that it remembers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio_postgres::Row as PgRow;
 use tollgate_core::event::Event;
+use tollgate_core::graph::{GraphPlan, JournalEntry};
+use tollgate_core::hash::Digest;
 use tollgate_core::id::RunId;
 use tollgate_core::ports::{NewEntry, Step};
 use tollgate_core::scope::Scope;
@@ -25,6 +28,8 @@ pub(crate) struct Output {
     pub(crate) ready: Vec<StepRow>,
     pub(crate) timers: Vec<(StepRow, Timestamp)>,
     pub(crate) forgotten: Vec<(RunId, Step)>,
+    pub(crate) journal: Vec<(Scope, JournalEntry, Timestamp)>,
+    pub(crate) specs: BTreeMap<(Scope, Digest), Arc<GraphPlan>>,
     pub(crate) statements: Vec<Statement>,
     pub(crate) wake: bool,
 }
@@ -47,6 +52,8 @@ impl Output {
         self.ready.append(&mut layer.ready);
         self.timers.append(&mut layer.timers);
         self.forgotten.append(&mut layer.forgotten);
+        self.journal.append(&mut layer.journal);
+        self.specs.append(&mut layer.specs);
         self.statements.append(&mut layer.statements);
         self.wake |= layer.wake;
     }

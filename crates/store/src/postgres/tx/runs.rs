@@ -32,7 +32,14 @@ impl Runs for PgTx {
     fn insert_run(&mut self, n: &NewRunRow) -> Result<bool> {
         // Nobody else knows its id yet.
         self.locks.insert(Lock::Run(n.id));
-        let row = RunRow { state: n.state, cancelling: false, strict: n.strict, operator: n.operator.clone(), actions: n.actions };
+        let row = RunRow {
+            state: n.state,
+            cancelling: false,
+            strict: n.strict,
+            operator: n.operator.clone(),
+            actions: n.actions,
+            graph: n.graph,
+        };
         let run = RunState { scope: n.scope, row, reason: None, planned_at: n.planned_at, updated_at: n.at, new: Some(n.clone()) };
         self.runs.put(n.id, Some(run));
         self.plans.put(n.id, Some(Vec::new()));
@@ -55,6 +62,10 @@ impl Runs for PgTx {
                 RunChange::Unasked => {
                     r.row.state = State::Cancelled;
                     r.row.cancelling = true;
+                }
+                RunChange::Stopped(why) => {
+                    r.row.state = State::Failed;
+                    r.reason = Some(why.clone());
                 }
                 RunChange::OneMore => r.row.actions += 1,
             }

@@ -1,3 +1,0 @@
--- Version 4: filled by the work of that name.
-
-SELECT 1;
