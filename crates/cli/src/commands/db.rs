@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::node::Setup;
+use crate::node::{Part, Setup};
 use crate::store_args::StoreArgs;
 
 use super::{db_backup, db_epoch, db_migrate, db_retain, db_stats};
@@ -45,7 +45,9 @@ pub async fn run(cx: &Context, what: Db) -> Result<(), Failure> {
 /// When it is not a place.
 pub(super) fn setup(cx: &Context, store: &StoreArgs) -> Result<Setup, Failure> {
     let worker = tollgate_worker::Options::default();
-    Ok(Setup { data: cx.data_of_project(), project: cx.project.clone(), keys: store.keys.clone(), place: store.place()?, worker })
+    let place = store.place()?;
+    // Nothing of it is started.
+    Ok(Setup { data: cx.data_of_project(), project: cx.project.clone(), keys: store.keys.clone(), place, worker, part: Part::Control })
 }
 
 /// Work on files, where it holds nobody up.

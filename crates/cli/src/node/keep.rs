@@ -9,7 +9,7 @@ use tollgate_core::ports::{Sealer, StoreStats};
 use tollgate_core::scope::Mode;
 use tollgate_spec::RetentionSettings;
 use tollgate_store::Role;
-use tollgate_worker::{Ages, Archive, EpochDesk, RetainDeps, Retention, Signals};
+use tollgate_worker::{Ages, Archive, EpochDesk, RetainDeps, Retention};
 
 use super::place::{self, Place};
 use super::{ArchiveFolder, Home, Node, NodeError, Setup, actor, scopes};
@@ -37,16 +37,21 @@ impl Node {
         Ok(Retention::new(deps, ages))
     }
 
-    /// Lets retention run beside the steps, if the project says how long things are kept.
+    /// Lets retention run beside the rest, if the project says how long things are kept.
     ///
     /// # Errors
     /// When the archive's folder cannot be made.
-    pub fn retain(&self, settings: &RetentionSettings, project: &Path) -> Result<(), NodeError> {
+    pub fn retain(&self, settings: &RetentionSettings, setup: &Setup) -> Result<(), NodeError> {
         let ages = Ages { events: settings.events, runs: settings.runs, ledger: settings.ledger };
-        if !ages.is_empty() {
-            let archive = settings.archive.as_ref().map(|a| project.join(a));
-            self.service.retain(self.retention(ages, archive.as_deref())?, settings.every.unwrap_or(EVERY));
+        if ages.is_empty() {
+            return Ok(());
         }
+        if matches!(&setup.place, Place::Postgres(access) if access.admin.is_none()) {
+            tracing::warn!("nothing is retired by this process, although `[retention]` says so: it needs DATABASE_ADMIN_URL");
+            return Ok(());
+        }
+        let archive = settings.archive.as_ref().map(|a| setup.project.join(a));
+        self.service.retain(self.retention(ages, archive.as_deref())?, settings.every.unwrap_or(EVERY));
         Ok(())
     }
 
@@ -80,6 +85,6 @@ pub async fn stats(setup: &Setup) -> Result<StoreStats, NodeError> {
     if matches!(setup.place, Place::Embedded) {
         return Ok(tollgate_store::stats_of(&setup.data.join("store.db"))?);
     }
-    let (home, signals) = (Home::open(&setup.data)?, Arc::new(Signals::default()));
-    Ok(place::open(&setup.place, Role::Serve, &home, &signals).await?.stats().await?)
+    let home = Home::open(&setup.data)?;
+    Ok(place::open(&setup.place, Role::Serve, &home, &Arc::default()).await?.stats().await?)
 }

@@ -58,6 +58,12 @@ pub(super) struct Wakes {
     pub(super) changes: watch::Sender<u64>,
 }
 
+impl Default for Wakes {
+    fn default() -> Self {
+        Self { signals: Arc::default(), changes: watch::Sender::default() }
+    }
+}
+
 impl Wakes {
     fn news(&self, news: Committed) {
         if news.steps {

@@ -36,7 +36,8 @@ pub struct EpochStep {
     pub scope: Scope,
     /// Its run.
     pub run: RunId,
-    /// An action; or the run's reasoning, which may have led to actions that this store never saw.
+    /// An action; or `Reason` for a run that may have led to actions that this store never saw: its operator was not asked yet, or its
+    /// graph was not through.
     pub step: Step,
     /// What a person said: it was carried out, or it was not.
     pub resolved: Option<bool>,

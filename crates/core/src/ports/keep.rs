@@ -10,8 +10,10 @@ use super::{BoxFuture, StoreError};
 /// What retention may take away, in the order in which it does: nothing is taken that something later in the list still needs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Retire {
-    /// Runs that ended, with their actions.
+    /// Runs that ended, with their actions and journals.
     Runs,
+    /// Large results that no journal names any more.
+    Blobs,
     /// Answered approval requests whose action is gone.
     Approvals,
     /// Replays that ended, but the newest: the next one counts on from its number.
@@ -24,12 +26,13 @@ pub enum Retire {
 
 impl Retire {
     /// All, in their order.
-    pub const ALL: [Self; 5] = [Self::Runs, Self::Approvals, Self::Replays, Self::Events, Self::Checkpoints];
+    pub const ALL: [Self; 6] = [Self::Runs, Self::Blobs, Self::Approvals, Self::Replays, Self::Events, Self::Checkpoints];
 
     /// The word in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Runs => "runs",
+            Self::Blobs => "blobs",
             Self::Approvals => "approvals",
             Self::Replays => "replays",
             Self::Events => "events",

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tollgate_core::graph::Stored;
+use tollgate_core::hash::Digest;
+use tollgate_core::id::RunId;
 use tollgate_core::ledger::{Report, verify};
 use tollgate_core::ports::{Clock, Desk, DeskError, ExportFilter};
 use tollgate_core::spec::Ordering;
 use tollgate_sim::{House, Mistake, someone};
-use tollgate_testkit::{Behaviour, FakePolicy, scope};
+use tollgate_testkit::{Behaviour, FakeCompute, FakePolicy, scope};
 use tollgate_worker::{Ages, Archive, Retained};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -187,4 +191,41 @@ async fn a_file_that_does_not_prove_its_range_takes_nothing_away() {
     let said = once(&h, ages(1000, 1000, 400), &shelf).await.unwrap_err().to_string();
     assert!(said.contains("does not verify"), "{said}");
     assert_eq!(h.store.start(scope()).await.unwrap(), 0);
+}
+
+/// The large result of a run's first step.
+async fn large(h: &House, run: RunId) -> Digest {
+    let found = h.graph(run).await.unwrap().journal.into_iter().find_map(|e| match e.result {
+        Some(Stored::Blob(blob)) => Some(blob.hash),
+        _ => None,
+    });
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn a_graph_goes_with_its_journal_and_a_large_result_with_the_last_that_names_it() {
+    let h = house();
+    let shelf = Arc::new(Shelf::default());
+    let w = h.worker().await.unwrap();
+    let steps = [FakeCompute::step("a", &[], "large"), FakeCompute::step("b", &["a"], "length")];
+    let (old, _) = h.start(&steps, &Value::Null, None).await.unwrap();
+    h.settle(&w).await.unwrap();
+    let blob = large(&h, old).await;
+    h.clock.advance(DAY * 60);
+    let w = h.worker().await.unwrap();
+    let (young, _) = h.start(&steps, &Value::Null, None).await.unwrap();
+    h.settle(&w).await.unwrap();
+    assert_eq!(large(&h, young).await, blob, "one result, named twice");
+
+    h.clock.advance(DAY * 60);
+    let done = once(&h, ages(200, 90, 400), &shelf).await.unwrap();
+    assert_eq!((done.gone["runs"], done.gone["blobs"]), (1, 0));
+    assert!(h.store.node_step(scope(), old).await.unwrap().is_none());
+    assert_eq!(h.graph(young).await.unwrap().journal.len(), 3);
+    assert!(h.store.blob(scope(), blob).await.unwrap().is_some());
+
+    h.clock.advance(DAY * 60);
+    let done = once(&h, ages(200, 90, 400), &shelf).await.unwrap();
+    assert_eq!((done.gone["runs"], done.gone["blobs"]), (1, 1));
+    assert_eq!(h.store.blob(scope(), blob).await.unwrap(), None);
 }

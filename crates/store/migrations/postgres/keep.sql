@@ -25,18 +25,21 @@ DECLARE
   rest text := p_table || '_rest';
   first uuid := keep_floor(p_month);
   past uuid := keep_floor((p_month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
+  key text;
   moved bigint;
   p record;
 BEGIN
+  SELECT a.attname INTO key FROM pg_partitioned_table x JOIN pg_attribute a ON a.attrelid = x.partrelid AND a.attnum = x.partattrs[0]
+    WHERE x.partrelid = format('tollgate.%I', p_table)::regclass;
   IF to_regclass(format('tollgate.%I', name)) IS NOT NULL THEN
     RETURN false;
   END IF;
   EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', p_table);
   EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name, p_table);
-  EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE id >= %L AND id < %L', name, rest, first, past);
+  EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE %I >= %L AND %I < %L', name, rest, key, first, key, past);
   GET DIAGNOSTICS moved = ROW_COUNT;
   IF moved > 0 THEN
-    EXECUTE format('DELETE FROM %I WHERE id >= %L AND id < %L', rest, first, past);
+    EXECUTE format('DELETE FROM %I WHERE %I >= %L AND %I < %L', rest, key, first, key, past);
   END IF;
   EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', p_table, name, first, past);
   EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
@@ -52,17 +55,19 @@ CREATE OR REPLACE FUNCTION keep_partitions(p_now bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   t text;
+  key text;
   m timestamptz;
   until timestamptz := date_trunc('month', keep_instant(p_now), 'UTC');
   made bigint := 0;
 BEGIN
   PERFORM keep_everywhere();
-  FOR t IN
-    SELECT c.relname FROM pg_class c JOIN pg_partitioned_table p ON p.partrelid = c.oid
+  FOR t, key IN
+    SELECT c.relname, a.attname FROM pg_class c JOIN pg_partitioned_table p ON p.partrelid = c.oid
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = p.partattrs[0]
     WHERE c.relnamespace = 'tollgate'::regnamespace AND p.partstrat = 'r' AND to_regclass(format('tollgate.%I', c.relname || '_rest')) IS NOT NULL
   LOOP
-    FOR m IN EXECUTE format('SELECT DISTINCT date_trunc(''month'', keep_time(id), ''UTC'') FROM %I UNION '
-      || 'SELECT generate_series(%L::timestamptz, %L::timestamptz + interval ''2 months'', interval ''1 month'')', t || '_rest', until, until)
+    FOR m IN EXECUTE format('SELECT DISTINCT date_trunc(''month'', keep_time(%I), ''UTC'') FROM %I UNION '
+      || 'SELECT generate_series(%L::timestamptz, %L::timestamptz + interval ''2 months'', interval ''1 month'')', key, t || '_rest', until, until)
     LOOP
       IF keep_month(t, date_trunc('month', m, 'UTC')) THEN
         made := made + 1;
@@ -82,6 +87,12 @@ RETURNS TABLE (name text, first uuid, past uuid) LANGUAGE sql STABLE SET search_
     WHERE i.inhparent = ('tollgate.' || quote_ident(p_table))::regclass AND b.m IS NOT NULL
   ) x WHERE x.past <= keep_floor(p_before) ORDER BY x.first $$;
 
+-- Whether a journal names a blob, found by the index on the place where results hold its name.
+CREATE OR REPLACE FUNCTION keep_is_named(p_blob blobs) RETURNS boolean LANGUAGE sql STABLE SET search_path = tollgate, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM journal j WHERE substr(j.result, 1, 8) = '\x7b22626c6f62223a'::bytea
+    AND substr(j.result, 22, 64) = convert_to(encode((p_blob).digest, 'hex'), 'UTF8')
+    AND j.tenant_id = (p_blob).tenant_id AND j.mode = (p_blob).mode) $$;
+
 -- One slice. Answers how many are gone, and the last id that was looked at when there may be more.
 CREATE OR REPLACE FUNCTION keep_runs(p_before bigint, p_from uuid, p_limit int, p_final smallint[], p_draft smallint, p_done smallint,
   OUT gone bigint, OUT last uuid)
@@ -98,9 +109,39 @@ BEGIN
       AND (r.state = p_draft OR NOT EXISTS (SELECT FROM actions a WHERE a.run_id = r.id AND a.state <> p_done))
     FOR UPDATE SKIP LOCKED) x;
   DELETE FROM actions a WHERE a.run_id = ANY (ids);
+  DELETE FROM journal j WHERE j.run_id = ANY (ids);
+  DELETE FROM graphs g WHERE g.run_id = ANY (ids);
   DELETE FROM runs r WHERE r.id = ANY (ids);
   gone := COALESCE(cardinality(ids), 0);
   last := CASE WHEN cardinality(seen) = p_limit THEN seen[p_limit] END;
+END $$;
+
+-- Blobs of the next digests that no journal names. Whoever keeps a blob names it in the same transaction: those that run are waited for,
+-- the others wait, so that none is named that goes.
+CREATE OR REPLACE FUNCTION keep_blobs(p_from uuid, p_limit int, OUT gone bigint, OUT last uuid)
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+DECLARE
+  first bytea := CASE WHEN p_from = '00000000-0000-0000-0000-000000000000' THEN ''::bytea
+    ELSE uuid_send(p_from) || '\xffffffffffffffffffffffffffffffff'::bytea END;
+  past bytea;
+  seen bigint;
+  some boolean;
+BEGIN
+  PERFORM keep_everywhere();
+  gone := 0;
+  SELECT x.digest, x.n INTO past, seen FROM (
+    SELECT b.digest, row_number() OVER (ORDER BY b.digest) AS n FROM blobs b WHERE b.digest > first ORDER BY b.digest LIMIT p_limit) x
+    ORDER BY x.n DESC LIMIT 1;
+  IF past IS NULL THEN
+    RETURN;
+  END IF;
+  last := CASE WHEN seen = p_limit THEN encode(substr(past, 1, 16), 'hex')::uuid END;
+  SELECT EXISTS (SELECT FROM blobs b WHERE b.digest > first AND b.digest <= past AND NOT keep_is_named(b)) INTO some;
+  IF some THEN
+    LOCK TABLE blobs IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM blobs b WHERE b.digest > first AND b.digest <= past AND NOT keep_is_named(b);
+    GET DIAGNOSTICS gone = ROW_COUNT;
+  END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_approvals(p_before bigint, p_from uuid, p_limit int, OUT gone bigint, OUT last uuid)

@@ -6,9 +6,11 @@ CREATE TABLE epoch_logs (
   epoch INTEGER NOT NULL, reseller_id BLOB NOT NULL, tenant_id BLOB NOT NULL, mode INTEGER NOT NULL, size INTEGER NOT NULL, kept TEXT,
   PRIMARY KEY (epoch, tenant_id, mode)
 ) WITHOUT ROWID;
--- `kind`: 0 a run whose operator was not asked yet (step = run), 1 an action. `resolved`: null until a person said 1 applied, 0 not.
+-- `kind`: 0 a run that may propose more (step = run), 1 an action. `resolved`: null until a person said 1 applied, 0 not.
 CREATE TABLE epoch_steps (
   epoch INTEGER NOT NULL, step BLOB NOT NULL, run_id BLOB NOT NULL, kind INTEGER NOT NULL, resolved INTEGER,
   reseller_id BLOB NOT NULL, tenant_id BLOB NOT NULL, mode INTEGER NOT NULL,
   PRIMARY KEY (epoch, step)
 ) WITHOUT ROWID;
+-- For retention: which journals hold a blob. It is named from byte 22 on, where a result begins with {"blob":.
+CREATE INDEX journal_by_blob ON journal (substr(result, 22, 64)) WHERE substr(result, 1, 8) = x'7b22626c6f62223a';

@@ -9,7 +9,7 @@ use tollgate_core::time::Timestamp;
 use crate::codec::int;
 use crate::error::Result;
 use crate::row::Row;
-use crate::tx::{Query, Statement, Tx, fetch, fetch_one, step_name, step_of};
+use crate::tx::{Query, Statement, StepName, Tx, fetch, fetch_one, step_name, step_of};
 use crate::value::values;
 
 /// Refuses while an epoch holds all writes.
@@ -91,8 +91,16 @@ pub(crate) fn record(tx: &mut dyn Tx, number: u64, log: &EpochLog, entry: &NewEn
     })?;
     tx.execute(Statement {
         text: "INSERT INTO epoch_steps (epoch, step, run_id, kind, reseller_id, tenant_id, mode)
-         SELECT $1, r.id, r.id, 0, r.reseller_id, r.tenant_id, r.mode FROM runs r WHERE r.tenant_id = $2 AND r.mode = $3 AND r.state = $4",
-        values: values![number, tenant, mode, RunState::Queued.as_int()],
+         SELECT $1, r.id, r.id, 0, r.reseller_id, r.tenant_id, r.mode FROM runs r
+         WHERE r.tenant_id = $2 AND r.mode = $3 AND (r.state = $4 OR (r.graph IS NOT NULL AND r.state IN ($5, $6)))",
+        values: values![
+            number,
+            tenant,
+            mode,
+            RunState::Queued.as_int(),
+            RunState::Running.as_int(),
+            RunState::NeedsResolution.as_int()
+        ],
     })?;
     tx.append(s, entry)?;
     Ok(true)
@@ -117,7 +125,7 @@ pub(crate) fn steps(number: u64) -> Query<EpochStep> {
             Ok(EpochStep {
                 scope: r.scope()?,
                 run: RunId::from_bytes(r.get("run_id")?),
-                step: step_of(r.get("kind")?, r.get("step")?),
+                step: step_of(r.get("kind")?, StepName { step: r.get("step")?, node: 0 })?,
                 resolved: r.get("resolved")?,
             })
         },
@@ -128,7 +136,7 @@ pub(crate) fn steps(number: u64) -> Query<EpochStep> {
 pub(crate) fn resolve(tx: &mut dyn Tx, number: u64, of: EpochStep, applied: bool, entry: Option<&NewEntry>) -> Result<()> {
     open_epoch(tx, number)?;
     let s = of.scope;
-    let (name, _) = step_name(of.run, of.step);
+    let name = step_name(of.run, of.step).step;
     let found = Query {
         text: "SELECT step, run_id, kind, resolved, reseller_id, tenant_id, mode FROM epoch_steps
          WHERE epoch = $1 AND step = $2 AND tenant_id = $3 AND mode = $4"

@@ -60,6 +60,10 @@ impl Postgres {
                     vec![at(), id(from), Param::One(SLICE.into()), Param::Many(final_states()), Param::One(draft), Param::One(done)];
                 self.upkeep("SELECT gone, last FROM keep_runs($1, $2, $3, $4, $5, $6)", params, slice).await
             }
+            Retire::Blobs => {
+                let params = vec![id(from), Param::One(SLICE.into())];
+                self.upkeep("SELECT gone, last FROM keep_blobs($1, $2)", params, slice).await
+            }
             Retire::Approvals => {
                 let params = vec![at(), id(from), Param::One(SLICE.into())];
                 self.upkeep("SELECT gone, last FROM keep_approvals($1, $2, $3)", params, slice).await

@@ -31,6 +31,7 @@ impl Keep for SqliteStore {
             let engine = &self.engine;
             match what {
                 Retire::Runs => by_id(engine, RUNS, before, from).await,
+                Retire::Blobs => blobs(engine, from).await,
                 Retire::Approvals => by_id(engine, APPROVALS, before, from).await,
                 Retire::Replays => engine.command(move |tx| replays(tx, before)).await,
                 Retire::Events => events(engine, before, from).await,
@@ -92,7 +93,12 @@ const RUNS: ById = ById {
             final_states()
         )
     },
-    delete: &["DELETE FROM actions WHERE run_id = ?1", "DELETE FROM runs WHERE id = ?1"],
+    delete: &[
+        "DELETE FROM actions WHERE run_id = ?1",
+        "DELETE FROM journal WHERE run_id = ?1",
+        "DELETE FROM graphs WHERE run_id = ?1",
+        "DELETE FROM runs WHERE id = ?1",
+    ],
 };
 
 const APPROVALS: ById = ById {
@@ -146,6 +152,26 @@ async fn by_id(engine: &Sqlite, what: ById, before: Timestamp, from: Option<u128
             Ok(gone)
         })
         .await?;
+    Ok(Retired { gone, next })
+}
+
+/// Blobs of the next digests that no journal names. A commit that names one keeps it in the same transaction.
+async fn blobs(engine: &Sqlite, from: Option<u128>) -> Result<Retired> {
+    let from: Vec<u8> = from.map_or_else(Vec::new, |f| f.to_be_bytes().into_iter().chain([0xff; 16]).collect());
+    let after = from.clone();
+    let (last, count): (Option<Vec<u8>>, i64) = engine
+        .stroll(move |c| {
+            let sql = format!("SELECT MAX(digest), COUNT(*) FROM (SELECT digest FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT {SLICE})");
+            c.prepare_cached(&sql).or_store()?.query_row([&after], |r| Ok((r.get(0)?, r.get(1)?))).or_store()
+        })
+        .await?;
+    let Some(last) = last else { return Ok(Retired::default()) };
+    let next = (count == SLICE).then(|| last.first_chunk().map_or(u128::MAX, |b| u128::from_be_bytes(*b)));
+    let sql = "DELETE FROM blobs WHERE digest > ?1 AND digest <= ?2 AND NOT EXISTS (
+           SELECT 1 FROM journal j WHERE substr(j.result, 1, 8) = x'7b22626c6f62223a'
+             AND substr(j.result, 22, 64) = CAST(lower(hex(blobs.digest)) AS BLOB)
+             AND j.tenant_id = blobs.tenant_id AND j.mode = blobs.mode)";
+    let gone = engine.command(move |tx| Ok(tx.exec(sql, params![from, last])? as u64)).await?;
     Ok(Retired { gone, next })
 }
 

@@ -7,6 +7,7 @@ mod claims;
 mod migrations;
 mod plans;
 mod races;
+mod retention;
 mod roles;
 mod row_security;
 mod schema;

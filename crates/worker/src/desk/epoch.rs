@@ -28,7 +28,7 @@ use crate::entries::Scribe;
 pub struct OpenStep {
     /// The step.
     pub step: EpochStep,
-    /// The action; none for a run whose operator was not asked yet.
+    /// The action; none for a run that had more to propose: its operator was not asked yet, or its graph was not through.
     pub action: Option<ActionRecord>,
 }
 
@@ -106,14 +106,14 @@ impl<'a> EpochDesk<'a> {
         for step in self.epochs.epoch_steps(epoch.number).await? {
             let action = match step.step {
                 Step::Action(id) => self.desk.deps.engine.effects.action(step.scope, id).await?,
-                Step::Reason => None,
+                Step::Reason | Step::Node(_) => None,
             };
             steps.push(OpenStep { step, action });
         }
         Ok(Some(EpochReport { epoch, logs, steps }))
     }
 
-    /// A person's word on one step, by the id of its action, or of its run when the operator was not asked yet. Applied: it was carried
+    /// A person's word on one step, by the id of its action, or of its run when that had not proposed all it would. Applied: it was carried
     /// out, and is not again. Not applied: it goes on when the epoch ends.
     ///
     /// # Errors
@@ -134,8 +134,12 @@ impl<'a> EpochDesk<'a> {
         let said = self.entry(found.scope, said(name, &actor.principal, applied))?;
         let entry = match found.step {
             Step::Action(action) => self.action(&actor, action, applied, said).await?,
-            Step::Reason => {
+            Step::Reason | Step::Node(_) => {
                 if applied {
+                    // What is cancelled below its open actions would end them unsaid.
+                    if steps.iter().any(|s| s.run == found.run && s.step != found.step && s.resolved.is_none()) {
+                        return Err(DeskError::Conflict(format!("actions of `{name}` are open: resolve them first")));
+                    }
                     match self.desk.cancel(&actor, found.run).await {
                         // It was cancelled before the word was recorded.
                         Ok(()) | Err(DeskError::Conflict(_)) => {}
@@ -220,11 +224,11 @@ impl<'a> EpochDesk<'a> {
     }
 }
 
-/// What people call a step: its action, or its run when the operator was not asked yet.
+/// What people call a step: its action, or its run.
 pub fn step_id(step: &EpochStep) -> String {
     match step.step {
         Step::Action(id) => id.to_string(),
-        Step::Reason => step.run.to_string(),
+        Step::Reason | Step::Node(_) => step.run.to_string(),
     }
 }
 

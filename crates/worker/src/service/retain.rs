@@ -87,7 +87,7 @@ impl Retention {
         for what in Retire::ALL {
             let age = match what {
                 Retire::Events => self.ages.events,
-                Retire::Runs | Retire::Approvals | Retire::Replays => self.ages.runs,
+                Retire::Runs | Retire::Blobs | Retire::Approvals | Retire::Replays => self.ages.runs,
                 Retire::Checkpoints => self.ages.ledger.map(|_| CHECKPOINTS),
             };
             let Some(age) = age else { continue };

@@ -5,10 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 use tollgate_core::id::RunId;
 use tollgate_core::ports::{Answer, Desk, DeskError, StoreError};
 use tollgate_core::run::RunState;
 use tollgate_sim::{HouseError, someone};
+use tollgate_testkit::FakeCompute;
 use tollgate_worker::{EpochDesk, Keeper, step_id};
 
 use super::*;
@@ -151,4 +153,51 @@ async fn a_new_store_has_no_epoch_and_nobody_may_speak_for_one() {
     h.settle(&w).await.unwrap();
     assert_eq!(one(&h).await.disposition, Some(Disposition::Applied));
     assert_eq!(epochs.begin(&[scope()], "ann").await.unwrap().number, 2);
+}
+
+#[tokio::test]
+async fn a_graph_of_a_restored_store_waits_for_a_persons_word() {
+    let h = house();
+    let w = h.worker().await.unwrap();
+    let steps = |id: &str| [FakeCompute::step("a", &[], "= 1"), FakeCompute::action("act", &["a"], "remote.keyed", id)];
+    // One waits in its action for a person; one was carried out since, one was not: nothing of either was taken up yet.
+    h.policy.set(Verdict::RequireApproval);
+    let (asking, _) = h.start(&steps("x"), &Value::Null, None).await.unwrap();
+    h.settle(&w).await.unwrap();
+    h.policy.set(Verdict::Allow);
+    let (done, _) = h.start(&steps("y"), &Value::Null, None).await.unwrap();
+    let (not_done, _) = h.start(&steps("z"), &Value::Null, None).await.unwrap();
+    let held = h.claim(&w).await.unwrap()[0];
+    let desk = h.desk();
+    let epochs = EpochDesk::new(&desk, &*h.store);
+    epochs.begin(&[scope()], "ann").await.unwrap();
+
+    // No run begins, and no claim from before goes on.
+    assert!(matches!(h.start(&steps("v"), &Value::Null, None).await, Err(HouseError::Store(StoreError::Unavailable(_)))));
+    w.step(held).await.unwrap_err();
+    assert_eq!(h.claim(&w).await.unwrap(), []);
+    let report = epochs.report().await.unwrap().unwrap();
+    let mut open: Vec<_> = report.steps.iter().map(|s| (s.step.run, s.action.is_some())).collect();
+    open.sort_unstable();
+    let mut wanted = vec![(asking, false), (asking, true), (done, false), (not_done, false)];
+    wanted.sort_unstable();
+    assert_eq!(open, wanted);
+
+    let action = report.steps.iter().find(|s| s.action.is_some()).unwrap();
+    assert!(matches!(epochs.resolve(&someone(), &asking.to_string(), true).await, Err(DeskError::Conflict(m)) if m.contains("first")));
+    epochs.resolve(&someone(), &step_id(&action.step), true).await.unwrap();
+    epochs.resolve(&someone(), &asking.to_string(), false).await.unwrap();
+    epochs.resolve(&someone(), &done.to_string(), true).await.unwrap();
+    epochs.resolve(&someone(), &not_done.to_string(), false).await.unwrap();
+    epochs.end("ann").await.unwrap();
+    h.lapse().await.unwrap();
+    let w = h.worker().await.unwrap();
+    h.settle(&w).await.unwrap();
+    let mut states = Vec::new();
+    for run in [asking, done, not_done] {
+        states.push(h.store.run(scope(), run).await.unwrap().unwrap().state);
+    }
+    assert_eq!(states, [RunState::Succeeded, RunState::Cancelled, RunState::Succeeded]);
+    assert_eq!((effects(&h, "x"), effects(&h, "y"), effects(&h, "z")), (0, 0, 1));
+    assert_eq!(h.graph_faults().await.unwrap(), []);
 }
