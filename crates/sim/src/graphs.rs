@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tollgate_core::graph::{EntryKind, GraphSpec, check_journal};
 use tollgate_core::id::{RunId, SessionId};
-use tollgate_core::ports::{Blob, Claimed, GraphExec, NodeRecord, RunFilter, StartGraph, StoreError};
+use tollgate_core::ports::{Blob, Claimed, NodeRecord, RunFilter, StartGraph, StoreError};
 use tollgate_core::run::RunState;
 use tollgate_core::verdict::Principal;
 use tollgate_testkit::scope;

@@ -68,7 +68,7 @@ fn an_action_is_governed_end_to_end_over_two_processes() {
     let (mut serve, mut worker) = (it.serve(), it.worker());
     it.project.run(&["events", "send", "demo.hello", "--payload", r#"{"name": "Ada"}"#]).ok();
     let receipts = it.project.until(&["--json", "receipts", "list"], |l| !l["data"].as_array().unwrap().is_empty());
-    assert_eq!(receipts["data"][0]["disposition"], "applied", "{receipts}");
+    assert_eq!(receipts["data"][0]["leaf"]["body"]["disposition"], "applied", "{receipts}");
     // The control plane hears of what the worker makes of an action that somebody waits for.
     let what = r#"{"name": "Bob", "text": "Hello"}"#;
     let keys = ["--entity-key", "person:Bob", "--idempotency-key", "by-hand:Bob"];

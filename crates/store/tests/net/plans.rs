@@ -38,6 +38,11 @@ const IN_ORDER: &[(&str, &str)] = &[
     ("SELECT tenant_id, mode, route, key FROM idempotency WHERE expires_at", "the same on SQLite"),
     ("DELETE FROM ready WHERE step = ?1", "a step that is disposed while it waits; an index would cost every step that is not"),
     ("DELETE FROM timers WHERE step = ?1", "the same"),
+    ("UPDATE timers SET at = 0 WHERE step = $1", "the same, of a graph that is cancelled"),
+    (
+        "SELECT reseller_id, tenant_id, mode, run_id, step, node, kind, fence, session FROM held",
+        "as many as workers hold; asked after a run's steps were handed on",
+    ),
 ];
 
 /// The files whose statements a worker waits for.

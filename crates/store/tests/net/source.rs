@@ -33,6 +33,8 @@ struct Literal {
 const FORMATTED: &[(&str, &str)] = &[
     ("WITH x AS ({} RETURNING 1) SELECT expect(", "every change of Postgres is prepared in this form too"),
     ("INSERT INTO meta (k, v) VALUES ('schema_version', {number})", "run by every migration"),
+    ("SELECT format('{sql}', $1::text)", "run wherever a database of its own is made"),
+    ("SELECT pg_advisory_lock({LOCK})", "run wherever a login is made"),
 ];
 
 /// Constants that are the beginning of statements and none by themselves.
