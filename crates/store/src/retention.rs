@@ -19,7 +19,10 @@ pub const RETENTION: &[(&str, Rule)] = &[
     ("api_keys", Kept("who could do what is asked long after; few rows")),
     ("approval_queues", Retired("with their request")),
     ("approvals", Retired("once answered and their action gone")),
-    ("artifacts", Kept("verdicts of archived receipts are recomputed from them, and runs of graphs read them; content-addressed, one per deployment")),
+    (
+        "artifacts",
+        Kept("verdicts of archived receipts are recomputed from them, and runs of graphs read them; content-addressed, one per deployment"),
+    ),
     ("blocked", Passing("until the gate lets the compensation pass or a person gives it up")),
     ("blobs", Retired("once no journal names them")),
     ("checkpoints", Retired("but the last of each day and the newest")),

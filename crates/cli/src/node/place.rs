@@ -51,17 +51,12 @@ impl Place {
 }
 
 /// What commits wake, here and in other processes.
+#[derive(Default)]
 pub(super) struct Wakes {
     /// The loops of the service.
     pub(super) signals: Arc<Signals>,
     /// Counts changes of what governs actions.
     pub(super) changes: watch::Sender<u64>,
-}
-
-impl Default for Wakes {
-    fn default() -> Self {
-        Self { signals: Arc::default(), changes: watch::Sender::default() }
-    }
 }
 
 impl Wakes {

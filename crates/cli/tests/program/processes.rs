@@ -7,13 +7,13 @@ use tollgate_private_postgres::{Database, Server};
 use super::support::{Process, Project, Ran, tollgate_env};
 
 /// A database of one test, with a login for each role. Logins belong to the whole server and are the same for all tests.
-struct Shared {
-    database: Database,
-    project: Project,
+pub struct Shared {
+    pub database: Database,
+    pub project: Project,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let database = Server::shared().unwrap().fresh_database().unwrap();
         let it = Self { database, project: Project::new() };
         it.migrate().ok();
@@ -28,11 +28,16 @@ impl Shared {
         it
     }
 
-    fn migrate(&self) -> Ran {
+    /// The same project over another database.
+    pub fn moved(self, database: Database) -> Self {
+        Self { database, ..self }
+    }
+
+    pub fn migrate(&self) -> Ran {
         tollgate_env(&[("DATABASE_ADMIN_URL", &self.database.url())], &["--json", "db", "migrate"])
     }
 
-    fn url(&self, role: &str) -> String {
+    pub fn url(&self, role: &str) -> String {
         let url = self.database.url();
         let (scheme, rest) = url.split_once("://").unwrap();
         let (_, host) = rest.split_once('@').unwrap();
@@ -43,7 +48,7 @@ impl Shared {
         self.project.root().join(".tollgate").display().to_string()
     }
 
-    fn serve(&self) -> Process {
+    pub fn serve(&self) -> Process {
         let root = self.project.root();
         let args = ["--project", root.to_str().unwrap(), "--json", "serve", "--listen", "127.0.0.1:0", "--drain", "100ms"];
         Process::start(&[("DATABASE_URL", &self.url("serve"))], &args)
@@ -53,7 +58,7 @@ impl Shared {
         [("DATABASE_URL", url), ("TOLLGATE_KEYS", keys), ("WORKER_ID", "program-1")]
     }
 
-    fn worker(&self) -> Process {
+    pub fn worker(&self) -> Process {
         let root = self.project.root();
         let args = ["--project", root.to_str().unwrap(), "--json", "worker", "--metrics", "127.0.0.1:0"];
         Process::start(&Self::worker_env(&self.url("worker"), &self.keys()), &args)

@@ -93,14 +93,7 @@ pub(crate) fn record(tx: &mut dyn Tx, number: u64, log: &EpochLog, entry: &NewEn
         text: "INSERT INTO epoch_steps (epoch, step, run_id, kind, reseller_id, tenant_id, mode)
          SELECT $1, r.id, r.id, 0, r.reseller_id, r.tenant_id, r.mode FROM runs r
          WHERE r.tenant_id = $2 AND r.mode = $3 AND (r.state = $4 OR (r.graph IS NOT NULL AND r.state IN ($5, $6)))",
-        values: values![
-            number,
-            tenant,
-            mode,
-            RunState::Queued.as_int(),
-            RunState::Running.as_int(),
-            RunState::NeedsResolution.as_int()
-        ],
+        values: values![number, tenant, mode, RunState::Queued.as_int(), RunState::Running.as_int(), RunState::NeedsResolution.as_int()],
     })?;
     tx.append(s, entry)?;
     Ok(true)

@@ -15,8 +15,8 @@ use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
-use crate::command::{dispatch, epoch};
 use crate::command::runs::{load_run, set_state};
+use crate::command::{dispatch, epoch};
 use crate::error::{Result, damaged};
 use crate::query;
 use crate::tx::{ActionHead, GraphRow, NewActionRow, NewRunRow, RunChange, RunRow, Statement, StepRow, Tx, fetch_one};

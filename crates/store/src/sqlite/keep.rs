@@ -161,7 +161,8 @@ async fn blobs(engine: &Sqlite, from: Option<u128>) -> Result<Retired> {
     let after = from.clone();
     let (last, count): (Option<Vec<u8>>, i64) = engine
         .stroll(move |c| {
-            let sql = format!("SELECT MAX(digest), COUNT(*) FROM (SELECT digest FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT {SLICE})");
+            let sql =
+                format!("SELECT MAX(digest), COUNT(*) FROM (SELECT digest FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT {SLICE})");
             c.prepare_cached(&sql).or_store()?.query_row([&after], |r| Ok((r.get(0)?, r.get(1)?))).or_store()
         })
         .await?;

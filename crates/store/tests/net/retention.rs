@@ -29,8 +29,13 @@ async fn a_table_that_retention_forgets_is_found_in_the_catalogs_of_both_engines
     assert!(RETENTION.is_sorted_by_key(|(t, _)| *t), "by name");
 
     // It is found indeed: on either engine, and a month of a table is that table.
-    admin.batch_execute("CREATE TABLE notes (id uuid, tenant_id uuid); CREATE TABLE events_200001 PARTITION OF events
-         FOR VALUES FROM ('00dc6acf-ac00-0000-0000-000000000000') TO ('00dc6acf-ad00-0000-0000-000000000000')").await.unwrap();
+    admin
+        .batch_execute(
+            "CREATE TABLE notes (id uuid, tenant_id uuid); CREATE TABLE events_200001 PARTITION OF events
+         FOR VALUES FROM ('00dc6acf-ac00-0000-0000-000000000000') TO ('00dc6acf-ad00-0000-0000-000000000000')",
+        )
+        .await
+        .unwrap();
     assert_eq!(forgotten(&shared().await).0, ["notes"]);
     conn.execute_batch("CREATE TABLE notes (id BLOB)").unwrap();
     assert_eq!(forgotten(&embedded(&conn)).0, ["notes"]);
