@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use tollgate_core::ports::{Actor, Bundles, DurableExec, Effects, Sealer};
+use tollgate_core::ports::{Actor, Bundles, DurableExec, Effects, LedgerLog, Sealer};
 use tollgate_core::verdict::Principal;
 use tollgate_testkit::scope;
 use tollgate_worker::{
@@ -82,7 +82,14 @@ impl House {
     /// The worker service with all its loops.
     pub fn service(&self, options: Options) -> Service {
         let (signer, signals) = (Some(self.signer()), Arc::new(Signals::default()));
-        Service::new(ServiceDeps { engine: self.interrupted(), events: Arc::clone(&self.store) as _, signer, signals }, options)
+        let (events, ledger) = (Arc::clone(&self.store) as _, Arc::clone(&self.store) as _);
+        Service::new(ServiceDeps { engine: self.interrupted(), events, ledger, signer, signals }, options)
+    }
+
+    /// A worker service as a process has it that signs nothing, over this ledger.
+    pub fn service_of_steps(&self, options: Options, ledger: Arc<dyn LedgerLog>) -> Service {
+        let events = Arc::clone(&self.store) as _;
+        Service::new(ServiceDeps { engine: self.interrupted(), events, ledger, signer: None, signals: Arc::default() }, options)
     }
 
     /// A desk that works with these.

@@ -203,6 +203,7 @@ impl Node {
         let deps = ServiceDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
+            ledger: Arc::clone(&store) as _,
             signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&base.signals),
         };

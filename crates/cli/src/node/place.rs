@@ -120,7 +120,8 @@ pub(super) async fn open(place: &Place, role: Role, home: &Home, wakes: &Arc<Wak
             }
             let (own, others) = (Arc::clone(wakes), Arc::clone(wakes));
             let on_commit = Box::new(move |news| own.news(news));
-            let store = PgStore::open(PgOptions { login, role, readers: READERS, clock: None, inline: None, on_commit }).await?;
+            let store =
+                PgStore::open(PgOptions { login, role, readers: READERS, clock: system::clock_ahead(), inline: None, on_commit }).await?;
             store.listen(move |heard| others.heard(heard));
             Ok(Arc::new(match admin {
                 Some(admin) => store.with_admin(admin),

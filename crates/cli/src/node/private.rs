@@ -74,6 +74,11 @@ impl Private {
         Place::Postgres(Access { url: self.serve.clone(), admin: None, name: "tollgate".to_owned() })
     }
 
+    /// The same, by a process that may also do what only the tables' owner does.
+    pub fn place_of_owner(&self) -> Place {
+        Place::Postgres(Access { url: self.serve.clone(), admin: Some(self.admin.clone()), name: "tollgate".to_owned() })
+    }
+
     /// Takes everything away again.
     ///
     /// # Errors

@@ -177,3 +177,17 @@ fn what_is_old_goes_and_its_receipts_verify_from_the_archive() {
     let done = p.run(&["--json", "db", "retain", "--runs", "0s", "--compact"]).json();
     assert_eq!((&done["gone"]["runs"], done["compacted"]["after"].is_u64()), (&1.into(), true), "{done}");
 }
+
+/// The short form of `bench retention`, on both engines.
+#[test]
+fn what_is_retired_is_gone_and_proved_by_the_archive() {
+    let url = Server::shared().unwrap().url("postgres");
+    for (store, engine) in [("embedded", "sqlite"), (url.as_str(), "postgres")] {
+        let it = tollgate_env(&[], &["--json", "bench", "retention", "--events", "400", "--store", store]).json();
+        assert_eq!((&it["store"], &it["events"]), (&engine.into(), &400.into()), "{it}");
+        // Whole tiles of 256 entries, three of them an event.
+        let entries = it["entries"].as_u64().unwrap();
+        assert!(entries >= 1200 && it["verified"].as_u64().unwrap() >= entries / 256 * 256 / 3 - 2, "{it}");
+        assert!(it["receipt"].as_str().unwrap().starts_with("rc_"), "{it}");
+    }
+}

@@ -33,7 +33,7 @@ GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, s
 -- A worker changes execution state and appends to the ledger, and no more.
 GRANT SELECT ON meta, scopes, events, runs, actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals,
   approval_queues, denials, tellings, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs, graphs, journal,
-  blobs TO tollgate_worker;
+  blobs, unsequenced TO tollgate_worker;
 GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals, approval_queues, denials, tellings, entries,
   unsequenced, subject_keys, journal, blobs TO tollgate_worker;
 GRANT UPDATE ON runs, graphs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;

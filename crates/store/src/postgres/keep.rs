@@ -31,7 +31,62 @@ fn id(from: Option<u128>) -> Param {
     Param::One(Value::Id(from.unwrap_or(0).to_be_bytes()))
 }
 
+/// Tables whose rows went one by one, so that their files are mostly holes, with their bytes.
+const HOLES: &str = "SELECT c.oid::regclass::text, pg_total_relation_size(c.oid) FROM pg_class c
+   WHERE c.relnamespace = 'tollgate'::regnamespace AND c.relkind = 'r' AND pg_stat_get_dead_tuples(c.oid) > 10000 + GREATEST(c.reltuples, 0) / 5
+   ORDER BY 1";
+/// Indexes of one that take many times what its rows need.
+const WIDE: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+   WHERE c.oid = to_regclass($1) AND pg_relation_size(i.indexrelid) > 8388608 + 400 * GREATEST(c.reltuples, 0)::bigint ORDER BY 1";
+/// What a rewrite of an index left that did not come to its end.
+const LEFT: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+   WHERE c.relnamespace = 'tollgate'::regnamespace AND NOT i.indisvalid AND c.relname ~ '_ccnew[0-9]*$' ORDER BY 1";
+
 impl Postgres {
+    /// Cuts tables at their end and writes indexes anew, where most of them is holes; answers bytes. Nobody waits for it but itself: when
+    /// somebody's transaction is in its way it stops, and goes on at the next turn.
+    async fn tidy(&self) -> Result<u64> {
+        let Some(admin) = &self.admin else { return Ok(0) };
+        let mut connection = Connection::open(&admin.config, Purpose::Upkeep).await?;
+        let names = |answers: &[Vec<tokio_postgres::Row>]| -> Result<Vec<String>> {
+            answers.iter().flatten().map(|r| Row::Postgres(r).at(0)).collect()
+        };
+        let tables: Vec<(String, u64)> = connection
+            .send(&[Request::plain(HOLES)])
+            .await?
+            .iter()
+            .flatten()
+            .map(|r| Ok((Row::Postgres(r).at(0)?, Row::Postgres(r).at(1)?)))
+            .collect::<Result<_>>()?;
+        if tables.is_empty() {
+            return Ok(0);
+        }
+        let left = names(&connection.send(&[Request::plain(LEFT)]).await?)?;
+        let mut work: Vec<String> = left.into_iter().map(|i| format!("DROP INDEX {i}")).collect();
+        work.extend(tables.iter().map(|(t, _)| format!("VACUUM (ANALYZE) {t}")));
+        for text in work {
+            if connection.send(&[Request::new(text, Vec::new())]).await.is_err() {
+                break;
+            }
+        }
+        for (table, _) in &tables {
+            let wide = names(&connection.send(&[Request::new(WIDE, vec![Param::One(table.as_str().into())])]).await?)?;
+            for index in wide {
+                if connection.send(&[Request::new(format!("REINDEX INDEX CONCURRENTLY {index}"), Vec::new())]).await.is_err() {
+                    break;
+                }
+            }
+        }
+        let mut bytes = 0;
+        for (table, before) in &tables {
+            let size = "SELECT COALESCE(pg_total_relation_size(to_regclass($1)), 0)";
+            let answers = connection.send(&[Request::new(size, vec![Param::One(table.as_str().into())])]).await?;
+            let after: u64 = answers.iter().flatten().next().map_or(Ok(0), |r| Row::Postgres(r).at(0))?;
+            bytes += before.saturating_sub(after);
+        }
+        Ok(bytes)
+    }
+
     /// Runs one function of the owner's on a connection of its own: it may take longer than a commit should wait.
     async fn upkeep<T>(&self, text: &'static str, params: Vec<Param>, read: impl Fn(Row<'_>) -> Result<T>) -> Result<T> {
         let none = || {
@@ -134,7 +189,8 @@ impl Keep for PgStore {
         self.engine.settle(async move {
             let now = || async { Ok::<_, StoreError>(vec![Param::One(self.engine.now().await?.into())]) };
             self.engine.upkeep("SELECT keep_partitions($1)", now().await?, |r| r.at::<u64>(0)).await?;
-            self.engine.upkeep("SELECT keep_give_back($1)", now().await?, |r| r.at(0)).await
+            let dropped: u64 = self.engine.upkeep("SELECT keep_give_back($1)", now().await?, |r| r.at(0)).await?;
+            Ok(dropped + self.engine.tidy().await?)
         })
     }
 

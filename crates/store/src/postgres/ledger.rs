@@ -8,7 +8,7 @@ use tollgate_core::ledger::Frontier;
 use tollgate_core::ports::{BoxFuture, LedgerLog, StoreError, StoredEntry, SubjectKeyRow};
 use tollgate_core::scope::Scope;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Reach};
 use crate::codec::int;
 use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
@@ -102,6 +102,10 @@ impl LedgerLog for PgStore {
                 values: of_scope(scope, values![int(size), &signed, scope.reseller_id.as_bytes()]),
             })
         })
+    }
+    fn waiting(&self) -> Out<'_, Option<u64>> {
+        let text = "SELECT n FROM unsequenced ORDER BY n LIMIT 1";
+        self.engine.one(Query { text: text.into(), values: Vec::new(), read: |r: Row<'_>| r.at(0) }, Reach::Everywhere)
     }
     fn sequence(&self) -> Out<'_, u64> {
         self.engine.settle(async move {

@@ -43,6 +43,10 @@ impl LedgerLog for SqliteStore {
     fn checkpoint(&self, scope: Scope) -> Out<'_, Option<String>> {
         self.engine.look(move |c| checkpoint(c, scope))
     }
+    fn waiting(&self) -> Out<'_, Option<u64>> {
+        // Positions are given at commit.
+        Box::pin(async { Ok(None) })
+    }
     fn sequence(&self) -> Out<'_, u64> {
         Box::pin(std::future::ready(Ok(0)))
     }

@@ -47,6 +47,7 @@ pub(super) fn steps(s: Arc<Shared>) -> Loop {
 
 async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
     loop {
+        s.look_at_ledger().await?;
         if s.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || !s.deps.engine.exec.pending().await? {
             s.waiting.store(false, Ordering::Release);
             return Ok(());

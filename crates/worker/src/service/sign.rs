@@ -122,13 +122,19 @@ impl Signer {
         Ok(Some(kept))
     }
 
-    /// Signs a log if it grew; answers its newest checkpoint.
+    /// Signs a log if it grew; answers its newest checkpoint. What has a position and no signature is signed first: while that fails, nothing
+    /// more gets a position, by which processes that sign nothing see it.
     ///
     /// # Errors
     /// When the store or the keeper cannot write.
     pub async fn sign(&self, scope: Scope) -> Result<Option<SignedCheckpoint>, StoreError> {
+        let mut newest = self.newest(scope).await?;
+        newest = self.sign_positions(scope, newest).await?;
         self.ledger.sequence().await?;
-        let newest = self.newest(scope).await?;
+        self.sign_positions(scope, newest).await
+    }
+
+    async fn sign_positions(&self, scope: Scope, newest: Option<SignedCheckpoint>) -> Result<Option<SignedCheckpoint>, StoreError> {
         let frontier = self.ledger.frontier(scope).await?;
         if frontier.size() == newest.as_ref().map_or(0, |c| c.checkpoint.size) {
             return Ok(newest);
@@ -138,8 +144,8 @@ impl Signer {
             Checkpoint { log: log.clone(), size: frontier.size(), root: frontier.root(), at: self.ids.now(), key_id: String::new() };
         let signed = checkpoint.sign(&self.key).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         let text = serde_json::to_string(&signed).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        self.ledger.put_checkpoint(scope, frontier.size(), text.clone()).await?;
         self.keeper.keep(&log, &text).map_err(|e| StoreError::Unavailable(format!("the checkpoint cannot be kept: {e}")))?;
+        self.ledger.put_checkpoint(scope, frontier.size(), text).await?;
         Ok(Some(signed))
     }
 
