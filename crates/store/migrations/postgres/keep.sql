@@ -125,7 +125,7 @@ DECLARE
     ELSE uuid_send(p_from) || '\xffffffffffffffffffffffffffffffff'::bytea END;
   past bytea;
   seen bigint;
-  some boolean;
+  unnamed boolean;
 BEGIN
   PERFORM keep_everywhere();
   gone := 0;
@@ -136,8 +136,8 @@ BEGIN
     RETURN;
   END IF;
   last := CASE WHEN seen = p_limit THEN encode(substr(past, 1, 16), 'hex')::uuid END;
-  SELECT EXISTS (SELECT FROM blobs b WHERE b.digest > first AND b.digest <= past AND NOT keep_is_named(b)) INTO some;
-  IF some THEN
+  SELECT EXISTS (SELECT FROM blobs b WHERE b.digest > first AND b.digest <= past AND NOT keep_is_named(b)) INTO unnamed;
+  IF unnamed THEN
     LOCK TABLE blobs IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM blobs b WHERE b.digest > first AND b.digest <= past AND NOT keep_is_named(b);
     GET DIAGNOSTICS gone = ROW_COUNT;

@@ -16,9 +16,7 @@ use crate::value::values;
 pub(crate) fn check(tx: &mut dyn Tx) -> Result<()> {
     match tx.epoch()? {
         0 => Ok(()),
-        n => Err(StoreError::Unavailable(format!(
-            "epoch {n} holds all writes, since the store was restored: see `tollgate db epoch list`, resolve each step, then `tollgate db epoch end`"
-        ))),
+        n => Err(StoreError::Held(n)),
     }
 }
 

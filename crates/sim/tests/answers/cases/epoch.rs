@@ -79,7 +79,7 @@ async fn an_old_backup_restored() {
     // All writes are held, and reads work.
     let held = |e: &dyn std::fmt::Display| assert!(e.to_string().contains("epoch 1 holds all writes"), "{e}");
     match h.send(&[House::action("remote.keyed", "e")]).await {
-        Err(HouseError::Store(e @ StoreError::Unavailable(_))) => held(&e),
+        Err(HouseError::Store(e @ StoreError::Held(1))) => held(&e),
         other => panic!("{other:?}"),
     }
     match h.desk().approve(&someone(), answer(asked(&h).await[0])).await {
@@ -173,7 +173,7 @@ async fn a_graph_of_a_restored_store_waits_for_a_persons_word() {
     epochs.begin(&[scope()], "ann").await.unwrap();
 
     // No run begins, and no claim from before goes on.
-    assert!(matches!(h.start(&steps("v"), &Value::Null, None).await, Err(HouseError::Store(StoreError::Unavailable(_)))));
+    assert!(matches!(h.start(&steps("v"), &Value::Null, None).await, Err(HouseError::Store(StoreError::Held(1)))));
     w.step(held).await.unwrap_err();
     assert_eq!(h.claim(&w).await.unwrap(), []);
     let report = epochs.report().await.unwrap().unwrap();
