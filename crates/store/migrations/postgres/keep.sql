@@ -241,13 +241,15 @@ BEGIN
   RETURN n;
 END $$;
 
--- Drops months that are over and empty; answers bytes.
+-- Drops months that are over and empty, and writes those anew of which few rows are left among holes; answers bytes.
 CREATE OR REPLACE FUNCTION keep_give_back(p_now bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
   t text;
   p record;
-  there boolean;
+  few constant int := 2000;
+  there bigint;
+  size bigint;
   bytes bigint := 0;
 BEGIN
   PERFORM keep_everywhere();
@@ -256,13 +258,20 @@ BEGIN
     WHERE c.relnamespace = 'tollgate'::regnamespace AND x.partstrat = 'r'
   LOOP
     FOR p IN SELECT * FROM keep_past(t, keep_instant(p_now)) LOOP
-      EXECUTE format('SELECT EXISTS (SELECT FROM %I)', p.name) INTO there;
-      CONTINUE WHEN there;
-      EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', p.name);
-      EXECUTE format('SELECT EXISTS (SELECT FROM %I)', p.name) INTO there;
-      CONTINUE WHEN there;
-      bytes := bytes + pg_total_relation_size(format('tollgate.%I', p.name)::regclass);
+      size := pg_total_relation_size(format('tollgate.%I', p.name)::regclass);
+      EXECUTE format('SELECT count(*) FROM (SELECT FROM %I LIMIT %s) x', p.name, few + 1) INTO there;
+      CONTINUE WHEN there > few OR (there > 0 AND size < 1048576 + there * 32768);
+      EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', t);
+      EXECUTE format('SELECT count(*) FROM (SELECT FROM %I LIMIT %s) x', p.name, few + 1) INTO there;
+      CONTINUE WHEN there > few;
+      EXECUTE format('CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM %I', p.name);
       EXECUTE format('DROP TABLE %I', p.name);
+      IF there > 0 THEN
+        PERFORM keep_month(t, date_trunc('month', keep_time(p.first), 'UTC'));
+        EXECUTE format('INSERT INTO %I SELECT * FROM pg_temp.kept', t);
+      END IF;
+      DROP TABLE pg_temp.kept;
+      bytes := bytes + size - COALESCE(pg_total_relation_size(to_regclass(format('tollgate.%I', p.name))), 0);
     END LOOP;
   END LOOP;
   RETURN bytes;
