@@ -16,7 +16,7 @@ mod query;
 mod retention;
 mod row;
 mod sqlite;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tx;
 mod value;

@@ -25,4 +25,5 @@ pub mod schema;
 pub mod secrets;
 pub mod serve;
 pub mod timeline;
+mod watch;
 pub mod worker;

@@ -20,13 +20,15 @@ pub enum Retire {
     Replays,
     /// Events that no open run and no open replay needs.
     Events,
+    /// Changes of state that were told, but the newest.
+    Changes,
     /// Signed checkpoints, but the last of each day.
     Checkpoints,
 }
 
 impl Retire {
     /// All, in their order.
-    pub const ALL: [Self; 6] = [Self::Runs, Self::Blobs, Self::Approvals, Self::Replays, Self::Events, Self::Checkpoints];
+    pub const ALL: [Self; 7] = [Self::Runs, Self::Blobs, Self::Approvals, Self::Replays, Self::Events, Self::Changes, Self::Checkpoints];
 
     /// The word in reports.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +38,7 @@ impl Retire {
             Self::Approvals => "approvals",
             Self::Replays => "replays",
             Self::Events => "events",
+            Self::Changes => "changes",
             Self::Checkpoints => "checkpoints",
         }
     }

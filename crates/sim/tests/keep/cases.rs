@@ -106,7 +106,7 @@ async fn what_is_over_goes_and_what_is_open_stays() {
     assert_eq!(done.gone["runs"], 5);
     assert_eq!((runs(&h).await, done.files.len()), (4, 0), "the open one and the young ones");
     // On Postgres a month goes whole, and not while the open run needs one event of it.
-    let left = if crate::ENGINE == tollgate_sim::Stands::Sqlite { 4 } else { 9 };
+    let left = if matches!(crate::ENGINE, tollgate_sim::Stands::Sqlite) { 4 } else { 9 };
     assert_eq!(events(&h).await, left);
     assert_eq!(h.actions().await.unwrap().len(), 4);
     let again = once(&h, ages(30, 90, 400), &shelf).await.unwrap();
@@ -121,7 +121,7 @@ async fn what_is_over_goes_and_what_is_open_stays() {
     once(&h, ages(30, 90, 400), &shelf).await.unwrap();
     assert_eq!((runs(&h).await, h.actions().await.unwrap().len()), (0, 0));
     // The newest keeps the place from which positions go on; months are dropped whole.
-    let left = usize::from(crate::ENGINE == tollgate_sim::Stands::Sqlite);
+    let left = usize::from(matches!(crate::ENGINE, tollgate_sim::Stands::Sqlite));
     assert_eq!(events(&h).await, left);
 
     // An effect key never expires: the same operation is not carried out again.

@@ -111,6 +111,7 @@ BEGIN
   DELETE FROM actions a WHERE a.run_id = ANY (ids);
   DELETE FROM journal j WHERE j.run_id = ANY (ids);
   DELETE FROM graphs g WHERE g.run_id = ANY (ids);
+  DELETE FROM outbox_runs o WHERE o.run_id = ANY (ids);
   DELETE FROM runs r WHERE r.id = ANY (ids);
   gone := COALESCE(cardinality(ids), 0);
   last := CASE WHEN cardinality(seen) = p_limit THEN seen[p_limit] END;
@@ -161,6 +162,26 @@ BEGIN
   DELETE FROM approvals p WHERE p.id = ANY (ids);
   gone := COALESCE(cardinality(ids), 0);
   last := CASE WHEN cardinality(seen) = p_limit THEN seen[p_limit] END;
+END $$;
+
+-- Changes of the next positions. The newest stays, since the publisher counts on from it.
+CREATE OR REPLACE FUNCTION keep_changes(p_before bigint, p_from bigint, p_limit int, OUT gone bigint, OUT last bigint)
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+DECLARE
+  seen bigint;
+  oldest bigint;
+  past bigint;
+BEGIN
+  PERFORM keep_everywhere();
+  gone := 0;
+  SELECT max(x.pos), min(x.at), count(*) INTO past, oldest, seen FROM (
+    SELECT o.pos, o.at FROM outbox o WHERE o.pos > p_from ORDER BY o.pos LIMIT p_limit) x;
+  IF past IS NULL OR oldest >= p_before THEN
+    RETURN;
+  END IF;
+  DELETE FROM outbox o WHERE o.pos > p_from AND o.pos <= past AND o.at < p_before AND o.pos < (SELECT max(n.pos) FROM outbox n);
+  GET DIAGNOSTICS gone = ROW_COUNT;
+  last := CASE WHEN seen = p_limit THEN past END;
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_replays(p_before bigint) RETURNS bigint

@@ -124,6 +124,12 @@ impl Postgres {
                 self.upkeep("SELECT gone, last FROM keep_approvals($1, $2, $3)", params, slice).await
             }
             Retire::Replays => self.upkeep("SELECT keep_replays($1)", vec![at()], whole).await,
+            Retire::Changes => {
+                let first = from.and_then(|f| i64::try_from(f).ok()).unwrap_or(0);
+                let params = vec![at(), Param::One(first.into()), Param::One(SLICE.into())];
+                let rows = |r: Row<'_>| Ok(Retired { gone: r.at(0)?, next: r.at::<Option<u64>>(1)?.map(u128::from) });
+                self.upkeep("SELECT gone, last FROM keep_changes($1, $2, $3)", params, rows).await
+            }
             Retire::Checkpoints => self.upkeep("SELECT keep_checkpoints($1)", vec![at()], whole).await,
             Retire::Events => {
                 if from.is_none() {

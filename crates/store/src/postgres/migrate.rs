@@ -11,7 +11,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_init.sql"),
     include_str!("../../migrations/postgres/0002_processes.sql"),
     include_str!("../../migrations/postgres/0003_graphs.sql"),
-    include_str!("../../migrations/postgres/0004_retention.sql"),
+    include_str!("../../migrations/postgres/0004_streams.sql"),
+    include_str!("../../migrations/postgres/0005_retention.sql"),
 ];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
 const KEEP: &str = include_str!("../../migrations/postgres/keep.sql");

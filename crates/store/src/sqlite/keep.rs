@@ -35,6 +35,7 @@ impl Keep for SqliteStore {
                 Retire::Approvals => by_id(engine, APPROVALS, before, from).await,
                 Retire::Replays => engine.command(move |tx| replays(tx, before)).await,
                 Retire::Events => events(engine, before, from).await,
+                Retire::Changes => changes(engine, before, from).await,
                 Retire::Checkpoints => checkpoints(engine, before, from).await,
             }
         })
@@ -97,6 +98,7 @@ const RUNS: ById = ById {
         "DELETE FROM actions WHERE run_id = ?1",
         "DELETE FROM journal WHERE run_id = ?1",
         "DELETE FROM graphs WHERE run_id = ?1",
+        "DELETE FROM outbox_runs WHERE run_id = ?1",
         "DELETE FROM runs WHERE id = ?1",
     ],
 };
@@ -204,6 +206,22 @@ async fn events(engine: &Sqlite, before: Timestamp, from: Option<u128>) -> Resul
            AND NOT EXISTS (SELECT 1 FROM replays p WHERE p.next <= events.pos AND events.pos < p.end_at)"
     );
     let gone = engine.command(move |tx| Ok(tx.exec(&sql, params![from, last, before.as_micros()])? as u64)).await?;
+    Ok(Retired { gone, next: (count == SLICE).then(|| u128::try_from(last).unwrap_or(0)) })
+}
+
+/// Changes of the next positions. The newest stays, or its position would be given again.
+async fn changes(engine: &Sqlite, before: Timestamp, from: Option<u128>) -> Result<Retired> {
+    let from = from.and_then(|f| i64::try_from(f).ok()).unwrap_or(0);
+    let (last, oldest, count): (Option<i64>, Option<i64>, i64) = engine
+        .stroll(move |c| {
+            let sql =
+                format!("SELECT MAX(pos), MIN(at), COUNT(*) FROM (SELECT pos, at FROM outbox WHERE pos > ?1 ORDER BY pos LIMIT {SLICE})");
+            c.prepare_cached(&sql).or_store()?.query_row([from], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?))).or_store()
+        })
+        .await?;
+    let Some(last) = last.filter(|_| oldest.is_some_and(|at| at < before.as_micros())) else { return Ok(Retired::default()) };
+    let sql = "DELETE FROM outbox WHERE pos > ?1 AND pos <= ?2 AND at < ?3 AND pos < (SELECT MAX(pos) FROM outbox)";
+    let gone = engine.command(move |tx| Ok(tx.exec(sql, params![from, last, before.as_micros()])? as u64)).await?;
     Ok(Retired { gone, next: (count == SLICE).then(|| u128::try_from(last).unwrap_or(0)) })
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn stats(c: &Connection) -> Result<StoreStats> {
         oldest_open_run: instant(c, &format!("SELECT MIN(created_at) FROM runs WHERE state NOT IN ({})", final_states()))?,
         ..StoreStats::default()
     };
-    if out.schema_version >= 4 {
+    if out.schema_version >= 5 {
         out.epoch = number(c, "SELECT v FROM meta WHERE k = 'epoch'")?;
         out.held_by_epoch = number(c, "SELECT v FROM meta WHERE k = 'epoch_held'")? > 0;
     }

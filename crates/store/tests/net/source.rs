@@ -37,6 +37,7 @@ const FORMATTED: &[(&str, &str)] = &[
     ("SELECT EXISTS (SELECT 1 FROM {} WHERE id = ?1 AND {rule})", "the same"),
     ("SELECT MAX(pos), MIN(received_at), COUNT(*) FROM (SELECT", "the same"),
     ("SELECT MAX(digest), COUNT(*) FROM (SELECT", "the same"),
+    ("SELECT MAX(pos), MIN(at), COUNT(*) FROM (SELECT", "the same"),
     ("DELETE FROM events WHERE pos > ?1 AND pos <= ?2", "the same"),
     ("SELECT log, size, signed FROM checkpoints WHERE (log, size) >", "the same"),
     ("SELECT e.n FROM entries e LEFT JOIN actions a", "the same"),

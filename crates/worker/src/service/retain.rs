@@ -86,7 +86,7 @@ impl Retention {
         let mut out = Retained::default();
         for what in Retire::ALL {
             let age = match what {
-                Retire::Events => self.ages.events,
+                Retire::Events | Retire::Changes => self.ages.events,
                 Retire::Runs | Retire::Blobs | Retire::Approvals | Retire::Replays => self.ages.runs,
                 Retire::Checkpoints => self.ages.ledger.map(|_| CHECKPOINTS),
             };

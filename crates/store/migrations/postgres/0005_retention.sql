@@ -1,4 +1,4 @@
--- Version 4: epochs. A store that was restored holds all writes until a person has said of each open step whether it was carried out
+-- Version 5: epochs. A store that was restored holds all writes until a person has said of each open step whether it was carried out
 -- in the time that the store forgot. The epoch itself stands in `meta`: its number, its times, and the number again while it holds.
 
 -- What was known of a log when the epoch began: its size, and the checkpoint that was kept outside, which may be of a longer log.
