@@ -165,7 +165,9 @@ impl History {
                     w.engine = None;
                 }
             }
-            Some(Polled::Ended(Ok(()) | Err(StoreError::LeaseLost | StoreError::Unavailable(_) | StoreError::AnswerLost))) => {}
+            Some(Polled::Ended(
+                Ok(()) | Err(StoreError::LeaseLost | StoreError::Unavailable(_) | StoreError::Held(_) | StoreError::AnswerLost),
+            )) => {}
             // A configuration that never holds still, or a step that another took further: the step is tried again.
             Some(Polled::Ended(Err(StoreError::Stale | StoreError::Conflict(_)))) => {}
             Some(Polled::Ended(Err(e @ (StoreError::NotFound | StoreError::Corrupt(_))))) => {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
 use super::ground::Ground;
-use super::{chaos, crash, dedup, graphs, ingest, loop_, open};
+use super::{chaos, crash, dedup, graphs, ingest, loop_, open, retention};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -66,6 +66,14 @@ pub enum Bench {
         #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
         count: u64,
     },
+    /// Events with their receipts are written, grow old and are retired: bytes on disk, and their receipts from the archive
+    Retention {
+        #[command(flatten)]
+        common: Common,
+        /// How many
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
+        events: u64,
+    },
     /// An idle worker: from enqueueing to the start of the step
     Latency {
         #[command(flatten)]
@@ -116,6 +124,7 @@ pub async fn run(out: Output, what: Bench) -> Result<(), Failure> {
         Bench::Dedup { common } => dedup::run(&common.into()).await?,
         Bench::Steps { common, steps } => return graphs::steps(out, &common.into(), usize::from(steps)).await,
         Bench::Queue { common, count } => return graphs::queue(out, &common.into(), count).await,
+        Bench::Retention { common, events } => return retention::run(out, &common.into(), events).await,
         Bench::Latency { common } => return graphs::latency(out, &common.into()).await,
         Bench::Open(o) => return open::run(out, o).await,
         Bench::Crash(c) => return crash::crash(out, c).await,

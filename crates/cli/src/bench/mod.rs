@@ -13,6 +13,7 @@ mod load;
 mod loop_;
 mod open;
 mod report;
+mod retention;
 mod spec;
 mod stage;
 

@@ -46,6 +46,7 @@ impl Hand {
         let deps = ServiceDeps {
             engine: base.engine(Arc::clone(&base.store) as _, &setup.worker),
             events: Arc::clone(&base.store) as _,
+            ledger: Arc::clone(&base.store) as _,
             signer: None,
             signals: Arc::clone(&base.signals),
         };

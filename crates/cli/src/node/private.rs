@@ -106,6 +106,11 @@ impl Private {
         }
     }
 
+    /// The same, by a process that may also do what only the tables' owner does.
+    pub fn place_of_owner(&self) -> Place {
+        Place::Postgres(Access { url: self.serve.clone(), admin: Some(self.admin.clone()), name: "tollgate".to_owned() })
+    }
+
     /// Takes everything away again.
     ///
     /// # Errors

@@ -28,7 +28,12 @@ impl Shared {
         it
     }
 
-    fn migrate(&self) -> Ran {
+    /// The same project over another database.
+    pub fn moved(self, database: Database) -> Self {
+        Self { database, ..self }
+    }
+
+    pub fn migrate(&self) -> Ran {
         tollgate_env(&[("DATABASE_ADMIN_URL", &self.database.url())], &["--json", "db", "migrate"])
     }
 
@@ -66,7 +71,7 @@ impl Shared {
         [("DATABASE_URL", url), ("TOLLGATE_KEYS", keys), ("WORKER_ID", "program-1")]
     }
 
-    fn worker(&self) -> Process {
+    pub fn worker(&self) -> Process {
         let root = self.project.root();
         let args = ["--project", root.to_str().unwrap(), "--json", "worker", "--metrics", "127.0.0.1:0"];
         Process::start(&Self::worker_env(&self.url("worker"), &self.keys()), &args)

@@ -33,13 +33,15 @@ GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, s
 -- A worker changes execution state and appends to the ledger, and no more.
 GRANT SELECT ON meta, scopes, events, runs, actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals,
   approval_queues, denials, tellings, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs, graphs, journal,
-  blobs TO tollgate_worker;
+  blobs, unsequenced TO tollgate_worker;
 GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals, approval_queues, denials, tellings, entries,
   unsequenced, subject_keys, journal, blobs, outbox_queue TO tollgate_worker;
 GRANT UPDATE ON runs, graphs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
 GRANT DELETE ON key_waiters, lanes, ready, held, timers, blocked, sessions, tellings TO tollgate_worker;
 
+GRANT UPDATE ON epoch_steps TO tollgate_serve;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions TO tollgate_dispatch;
+GRANT SELECT ON meta TO tollgate_dispatch;
 
 -- Row security: a row is visible when its tenant is in the transaction's set for the row's mode. The sets are read once per statement
 -- (an init plan); none set means no rows. Forced, so that it binds the tables' owner too.
@@ -89,6 +91,10 @@ DECLARE
 BEGIN
   IF NOT EXISTS (SELECT FROM sessions s WHERE s.id = p_session AND s.expires_at > p_now) THEN
     RAISE EXCEPTION 'the session''s lease lapsed' USING ERRCODE = 'TG001';
+  END IF;
+  -- Nothing is taken up while a restored store's epoch holds all writes.
+  IF EXISTS (SELECT FROM meta m WHERE m.k = 'epoch_held' AND m.v > 0) THEN
+    RETURN;
   END IF;
   WHILE wanted > 0 LOOP
     WITH RECURSIVE t(id, n) AS (
