@@ -10,7 +10,7 @@ use tollgate_testkit::{Loss, Point};
 use tollgate_worker::{Options, Service};
 
 const OPTIONS: Options =
-    Options { concurrency: 8, lease: Duration::from_secs(30), poll: Duration::from_secs(5), grace: Duration::from_secs(10) };
+    Options { concurrency: 8, lease: Duration::from_secs(30), poll: Duration::from_secs(5), grace: Duration::from_secs(10), ..Options::default() };
 /// Looks at the world, a second apart on a paused clock, before a test gives up.
 const LOOKS: u32 = 300;
 

@@ -7,6 +7,7 @@ mod exec;
 mod graphs;
 mod keys;
 mod lanes;
+mod limits;
 mod ledger;
 mod lists;
 mod open;

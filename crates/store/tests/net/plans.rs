@@ -20,6 +20,9 @@ const SMALL: &[&str] = &[
     "deployments",
     "blocked",
     "tellings",
+    "label_sets",
+    "limits",
+    "openings",
     "sqlite_master",
 ];
 
@@ -36,6 +39,9 @@ const IN_ORDER: &[(&str, &str)] = &[
     ("SELECT 0 AS n, * FROM held WHERE session =", "what is held at a time, when a process ends"),
     ("DELETE FROM idempotency WHERE", "as many as its limit, every few minutes"),
     ("SELECT tenant_id, mode, route, key FROM idempotency WHERE expires_at", "the same on SQLite"),
+    ("SELECT * FROM ready WHERE label IN", "the queue from its front; embedded, one process takes everything"),
+    ("INSERT INTO openings (label, tenant_id, limit_id, reseller_id, mode)\n         SELECT DISTINCT", "once for a deployment"),
+    ("DELETE FROM parked WHERE step = ?1", "a step that is disposed while it waits; an index would cost every step that is not"),
     ("DELETE FROM ready WHERE step = ?1", "a step that is disposed while it waits; an index would cost every step that is not"),
     ("DELETE FROM timers WHERE step = ?1", "the same"),
     ("UPDATE timers SET at = 0 WHERE step = $1", "the same, of a graph that is cancelled"),

@@ -17,6 +17,7 @@ mod cancel;
 mod governed;
 mod graph;
 mod held;
+mod limits;
 mod order;
 mod people;
 mod undo;
