@@ -6,10 +6,13 @@ NEEDS = command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust
 
 .PHONY: demo test check fmt crash soak bench
 
-## demo: the main job on real input - 255 recorded GitHub deliveries become governed, receipted actions, against a tracker that misbehaves
+## demo: the main job on real input - 255 recorded GitHub deliveries become governed, receipted actions, against a tracker that misbehaves;
+## STORE=postgres plays it over a private Postgres, with a control plane and two workers
+STORE ?= embedded
 demo:
 	@$(NEEDS)
-	$(CARGO) run --locked -p tollgate -- demo
+	@case "$(STORE)" in embedded) ;; postgres) scripts/postgres ;; *) echo "STORE is $(STORE): it is embedded or postgres"; exit 1 ;; esac
+	$(CARGO) run --locked -p tollgate -- demo --store $(if $(filter postgres,$(STORE)),private,embedded)
 
 ## test: every test of the workspace, the named answers and 2,000 seeds of the simulator included, beside a private Postgres server
 PRIVATE_POSTGRES = "$${CARGO_TARGET_DIR:-target}/debug/private-postgres"

@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tollgate_core::scope::Mode;
 
 use crate::bench::{self, Bench};
-use crate::commands::{actions, approvals, check, db, dev, events, init, operators, receipts, replay, runs, schema, secrets};
+use crate::commands::{
+    actions, approvals, check, db, dev, events, init, operators, receipts, replay, runs, schema, secrets, serve, worker,
+};
 use crate::context::Context;
 use crate::demo;
 use crate::exit;
@@ -65,6 +67,10 @@ enum Command {
     },
     /// Run everything in one process: server, worker, store
     Dev(dev::Dev),
+    /// Run a control plane: server, positions, checkpoints. Steps are the workers'; several may run over one Postgres
+    Serve(serve::Serve),
+    /// Run a worker: it takes steps, and nothing else; any number may run over one Postgres
+    Worker(worker::Worker),
     /// Watch real webhooks become governed, receipted actions
     Demo(demo::Demo),
     /// Events: send, import, list, follow
@@ -101,8 +107,8 @@ enum Command {
 impl Cli {
     /// Structured logs on standard error: for people on a terminal, JSON lines elsewhere. `RUST_LOG` says how much.
     pub fn log(&self) {
-        let quiet = !matches!(self.command, Command::Dev(dev::Dev { what: None, .. }));
-        let default = if quiet { "error" } else { "info" };
+        let runs_on = matches!(self.command, Command::Dev(dev::Dev { what: None, .. }) | Command::Serve(_) | Command::Worker(_));
+        let default = if runs_on { "info" } else { "error" };
         let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
         if std::io::stderr().is_terminal() {
@@ -138,6 +144,8 @@ impl Cli {
             Command::Check => check::run(&cx),
             Command::Schema { kind } => schema::run(&cx, kind.as_deref()),
             Command::Dev(what) => dev::run(&cx, what).await,
+            Command::Serve(what) => serve::run(&cx, what).await,
+            Command::Worker(what) => worker::run(&cx, what).await,
             Command::Demo(what) => demo::run(&cx, what).await,
             Command::Events(what) => events::run(&cx, what).await,
             Command::Runs(what) => runs::run(&cx, what).await,

@@ -39,6 +39,14 @@ impl Keys {
         serde_json::from_slice(&bytes).map_err(|e| Failure::new(Exit::Failed, format!("`{shown}` is damaged: {e}")))
     }
 
+    /// Makes them when the store has no key at all, as the first process of an installation does.
+    ///
+    /// # Errors
+    /// When the store or the folder says no.
+    pub async fn first(node: &Node) -> Result<(), Failure> {
+        if node.store.api_keys().await?.is_empty() { Self::ensure(node).await.map(drop) } else { Ok(()) }
+    }
+
     /// Reads them, or makes them.
     ///
     /// # Errors

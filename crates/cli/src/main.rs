@@ -14,6 +14,7 @@ mod options;
 mod output;
 mod path;
 mod recompute;
+mod serving;
 mod settle;
 mod store_args;
 mod system;

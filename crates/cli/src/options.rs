@@ -7,6 +7,10 @@ use tollgate_worker::Options;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+const POLL_MIN: Duration = Duration::from_millis(10);
+/// As much as the database shows of a connection's name, with what stands before it.
+const NAME_MAX: usize = 40;
+
 fn read<T: std::str::FromStr>(name: &str, what: &str) -> Result<Option<T>, Failure> {
     match std::env::var(name) {
         Err(_) => Ok(None),
@@ -17,21 +21,43 @@ fn read<T: std::str::FromStr>(name: &str, what: &str) -> Result<Option<T>, Failu
     }
 }
 
+fn whole<T: std::str::FromStr + PartialOrd + std::fmt::Display>(name: &str, from: T, to: T) -> Result<Option<T>, Failure> {
+    let expected = format!("a whole number from {from} to {to}");
+    match read::<T>(name, &expected)? {
+        Some(n) if n < from || n > to => Err(Failure::new(Exit::Usage, format!("{name} is {n}: {expected} is expected"))),
+        n => Ok(n),
+    }
+}
+
 /// The worker's options.
 ///
 /// # Errors
 /// When a variable does not say what it should.
 pub fn worker() -> Result<Options, Failure> {
     let mut options = Options::default();
-    if let Some(n) = read::<usize>("WORKER_CONCURRENCY", "a whole number from 1")? {
-        options.concurrency = n.max(1);
+    if let Some(n) = whole::<usize>("WORKER_CONCURRENCY", 1, 10_000)? {
+        options.concurrency = n;
     }
-    if let Some(n) = read::<u64>("WORKER_LEASE_SECONDS", "a whole number of seconds from 1")? {
-        options.lease = Duration::from_secs(n.max(1));
+    if let Some(n) = whole::<u64>("WORKER_LEASE_SECONDS", 1, 86_400)? {
+        options.lease = Duration::from_secs(n);
     }
     if let Ok(text) = std::env::var("WORKER_POLL_INTERVAL") {
-        options.poll =
-            tollgate_core::time::parse_span(&text).map_err(|e| Failure::new(Exit::Usage, format!("WORKER_POLL_INTERVAL: {e}")))?;
+        let wrong = |e: String| Failure::new(Exit::Usage, format!("WORKER_POLL_INTERVAL: {e}"));
+        options.poll = tollgate_core::time::parse_span(&text).map_err(wrong)?;
+        if options.poll < POLL_MIN {
+            return Err(wrong(format!("`{text}` is too short: 10ms is the shortest")));
+        }
     }
     Ok(options)
+}
+
+/// The worker's name: `WORKER_ID`, or the process id.
+///
+/// # Errors
+/// When it is no name.
+pub fn worker_id() -> Result<String, Failure> {
+    let Ok(name) = std::env::var("WORKER_ID") else { return Ok(std::process::id().to_string()) };
+    let fits = !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let expected = format!("1 to {NAME_MAX} letters, digits, `-`, `_` or `.` are expected");
+    if fits { Ok(name) } else { Err(Failure::new(Exit::Usage, format!("WORKER_ID is `{}`: {expected}", name.escape_debug()))) }
 }

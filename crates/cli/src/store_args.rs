@@ -43,6 +43,21 @@ impl StoreArgs {
         }
     }
 
+    /// Where the store is, for processes that share one: the URL in DATABASE_URL unless another is said.
+    ///
+    /// # Errors
+    /// When there is none, or it is embedded.
+    pub fn access(&self) -> Result<Access, Failure> {
+        let place = if self.store.is_none() { self.shared()? } else { self.place()? };
+        match place {
+            Place::Postgres(access) => Ok(access),
+            Place::Embedded => {
+                let why = "an embedded store has one process: run `tollgate dev`, or give --store postgres://user@host/database";
+                Err(Failure::new(Exit::Usage, why))
+            }
+        }
+    }
+
     fn shared(&self) -> Result<Place, Failure> {
         let url = std::env::var(URL).ok().filter(|u| !u.is_empty());
         let none =
@@ -52,7 +67,7 @@ impl StoreArgs {
 
     fn at(&self, url: String) -> Result<Place, Failure> {
         Login::parse(&url).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-        Ok(Place::Postgres(Access { url, admin: self.admin_url.clone().filter(|u| !u.is_empty()) }))
+        Ok(Place::Postgres(Access { url, admin: self.admin_url.clone().filter(|u| !u.is_empty()), name: "tollgate".to_owned() }))
     }
 }
 

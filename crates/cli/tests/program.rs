@@ -9,5 +9,7 @@ mod canary;
 mod hands;
 #[path = "program/journey.rs"]
 mod journey;
+#[path = "program/processes.rs"]
+mod processes;
 #[path = "program/support.rs"]
 mod support;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
@@ -85,6 +86,8 @@ pub(crate) struct Keys {
     table: RwLock<Arc<Table>>,
     /// When it was last read; none before the first time.
     read_at: Mutex<Option<Timestamp>>,
+    /// The count of changes when it was last read.
+    read_after: AtomicU64,
     /// One reader at a time: the others go on with what there is, or wait when there is nothing.
     reading: tokio::sync::Mutex<()>,
 }
@@ -100,12 +103,22 @@ impl State {
     }
 
     async fn read_keys(&self) -> Result<(), StoreError> {
-        let now = self.deps.ids.now();
+        let (now, changes) = (self.deps.ids.now(), self.changes());
         let records = self.deps.registry.api_keys().await?;
         let table = records.into_iter().map(|r| (r.hash, Arc::new(KeyEntry::new(r)))).collect();
         *self.keys.table.write() = Arc::new(table);
         *self.keys.read_at.lock() = Some(now);
+        self.keys.read_after.store(changes, Ordering::Release);
         Ok(())
+    }
+
+    fn changes(&self) -> u64 {
+        self.options.changes.as_ref().map_or(0, |c| *c.borrow())
+    }
+
+    /// Whether what is kept may not be what is stored any more.
+    fn is_stale(&self) -> bool {
+        self.keys.read_after.load(Ordering::Acquire) != self.changes() || self.keys_age().is_none_or(|age| age >= self.options.keys_max_age)
     }
 
     fn keys_age(&self) -> Option<std::time::Duration> {
@@ -118,7 +131,7 @@ impl State {
         let look = || self.keys.table.read().get(digest).cloned();
         let hit = look();
         if hit.is_some() {
-            if self.keys_age().is_none_or(|age| age >= self.options.keys_max_age)
+            if self.is_stale()
                 && let Ok(_one) = self.keys.reading.try_lock()
                 && let Err(e) = self.read_keys().await
             {
@@ -129,7 +142,7 @@ impl State {
             return Ok(look());
         }
         let _one = self.keys.reading.lock().await;
-        if self.keys_age().is_none_or(|age| age >= MISS_PAUSE) {
+        if self.is_stale() || self.keys_age().is_none_or(|age| age >= MISS_PAUSE) {
             self.read_keys().await?;
         }
         Ok(look())

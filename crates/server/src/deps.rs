@@ -62,6 +62,8 @@ pub struct Options {
     pub stream_poll: Duration,
     /// Most streams at once, each holding one page of events in memory.
     pub max_streams: usize,
+    /// Counts changes of keys and of what governs actions, by any process: the table of API keys is read again after each.
+    pub changes: Option<watch::Receiver<u64>>,
     /// How old the table of API keys may be before it is read again: how late a key revoked elsewhere stops working.
     pub keys_max_age: Duration,
 }
@@ -77,6 +79,7 @@ impl Default for Options {
             heartbeat: Duration::from_secs(15),
             stream_poll: Duration::from_millis(500),
             max_streams: 256,
+            changes: None,
             keys_max_age: Duration::from_secs(5),
         }
     }

@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use crate::deps::App;
 use crate::error::{ApiError, Code, render, wants_problem};
+use crate::serve::Drained;
 
 /// The header that names the request.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -55,8 +56,11 @@ pub(crate) async fn outermost(State(app): State<App>, request: Request, next: Ne
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let read = matches!(*request.method(), http::Method::GET | http::Method::HEAD);
     let span = tracing::info_span!("request", request_id = %id, method = %request.method(), route);
+    let late = request.extensions().get::<Drained>().is_some_and(Drained::is_late) && route.starts_with("/v1/");
     let handled = next.run(request).instrument(span.clone());
-    let done = if read {
+    let done = if late {
+        Some(ApiError::unavailable("this process is stopping: try again, another one takes the request").into_response())
+    } else if read {
         AssertUnwindSafe(handled).catch_unwind().await.ok()
     } else {
         // A client that goes away takes its request's future with it, which must not end between a commit and what follows it: steps that

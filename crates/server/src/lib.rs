@@ -18,4 +18,4 @@ mod words;
 pub use deps::{Deps, Health, Options};
 pub use error::{ApiError, Code};
 pub use routes::{openapi, router};
-pub use serve::serve;
+pub use serve::{Drain, serve, serve_until_drained};

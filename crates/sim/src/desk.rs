@@ -53,7 +53,7 @@ impl House {
 
     /// The worker service with all its loops.
     pub fn service(&self, options: Options) -> Service {
-        let (signer, signals) = (self.signer(), Arc::new(Signals::default()));
+        let (signer, signals) = (Some(self.signer()), Arc::new(Signals::default()));
         Service::new(ServiceDeps { engine: self.interrupted(), events: Arc::clone(&self.store) as _, signer, signals }, options)
     }
 

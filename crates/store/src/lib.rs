@@ -22,5 +22,7 @@ mod value;
 
 pub use apart::Between;
 pub use backend::{Committed, Store};
-pub use postgres::{Login, PgOptions, PgStore, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate};
+pub use postgres::{
+    Heard, Login, PgOptions, PgStore, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate,
+};
 pub use sqlite::{OpenError, Options, SqliteStore};

@@ -99,6 +99,13 @@ impl Vault {
         all.kept.remove(&(scope, name.to_owned()));
     }
 
+    /// Another process may have changed any secret: the next lease of each reads it again.
+    pub fn secrets_changed(&self) {
+        let mut all = self.ciphertexts.write();
+        all.changes += 1;
+        all.kept.clear();
+    }
+
     /// Forgets a subject's key, as erasing it needs.
     pub fn forget_subject(&self, scope: Scope, subject: &str) {
         self.subjects.forget(scope, subject);

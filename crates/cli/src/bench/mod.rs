@@ -16,3 +16,4 @@ mod spec;
 mod stage;
 
 pub use args::{Bench, run};
+pub use ground::Ground;

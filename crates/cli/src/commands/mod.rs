@@ -19,4 +19,6 @@ pub mod replay;
 pub mod runs;
 pub mod schema;
 pub mod secrets;
+pub mod serve;
 pub mod timeline;
+pub mod worker;

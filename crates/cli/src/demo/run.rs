@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
-use tollgate_core::scope::Mode;
 use tollgate_core::spec::Transport;
 
 use super::deliver::{deliver, read};
 use super::people::{Said, answer};
+use super::stage::Stage;
 use super::table::Tally;
 use super::tracker::Tracker;
+use crate::bench::Ground;
 use crate::client::Client;
 use crate::commands::check;
-use crate::commands::dev::Serving;
 use crate::commands::receipts;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::node::{Setup, assemble};
+use crate::node::assemble;
 use crate::settle::settle;
 
 const MARK: &str = "this-folder-is-made-by-tollgate-demo";
@@ -36,6 +36,10 @@ pub struct Demo {
     /// The data folder; made anew each time
     #[arg(long, default_value = ".tollgate-demo")]
     folder: PathBuf,
+    /// The store: `embedded` in one process, `private` for a Postgres server of its own with a control plane and two workers, or an
+    /// administrator's URL for the same on a database of its own there
+    #[arg(long, default_value = "embedded", value_name = "WHERE", value_parser = Ground::parse)]
+    store: Ground,
 }
 
 /// Runs it.
@@ -58,15 +62,13 @@ pub async fn run(cx: &Context, what: Demo) -> Result<(), Failure> {
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     let (project, assembled) = compiled(cx, &what.example, &base, &folder)?;
-    let setup = Setup::embedded(&folder.join("data"), &project, crate::options::worker()?);
-    let serving = Serving::start(&setup, &assembled, "127.0.0.1:0").await?;
-    let url = format!("http://{}", serving.addr);
-    let client = Arc::new(Client::http(&url, serving.keys.of(Mode::Live))?);
-    say(cx, &format!("server   {url}\ntracker  {base}, which answers late or not at all now and then\n"));
+    let stage = Stage::start(&what.store, &folder, &project, &assembled).await?;
+    let client = Arc::new(Client::http(stage.url(), stage.key())?);
+    say(cx, &stage.line());
+    say(cx, &format!("tracker  {base}, which answers late or not at all now and then\n"));
     let outcome = course(cx, &what, &client, &tracker, &tracker_token, &folder).await;
-    let public_key = Value::from(serving.node.signer.public().to_hex());
-    std::fs::write(folder.join("public-key.txt"), public_key.as_str().unwrap_or_default())?;
-    serving.stop().await;
+    std::fs::write(folder.join("public-key.txt"), stage.public_key())?;
+    let stays = stage.stop().await?;
     let tally = outcome?;
     if cx.out.json {
         cx.out.value(&tally.json())
@@ -77,7 +79,7 @@ pub async fn run(cx: &Context, what: Demo) -> Result<(), Failure> {
     if !faults.is_empty() {
         return Err(Failure::new(Exit::Failed, format!("the demo does not add up:\n  {}", faults.join("\n  "))));
     }
-    next(cx, &folder);
+    next(cx, &folder, stays);
     Ok(())
 }
 
@@ -207,17 +209,12 @@ fn count_files(dir: &Path) -> u64 {
         .sum()
 }
 
-fn next(cx: &Context, folder: &Path) {
+fn next(cx: &Context, folder: &Path, stays: bool) {
     let shown = pathdiff(folder);
-    say(
-        cx,
-        &format!(
-            "\nEvery number above comes from the tracker's own book or from a verified export. Look further:\n  \
-             tollgate --data {shown}/data runs list\n  \
-             tollgate --data {shown}/data receipts list\n  \
-             tollgate receipts verify {shown}/export.jsonl --key {shown}/public-key.txt"
-        ),
-    );
+    let lists = format!("tollgate --data {shown}/data runs list\n  tollgate --data {shown}/data receipts list\n  ");
+    let lists = if stays { lists } else { String::new() };
+    let verify = format!("tollgate receipts verify {shown}/export.jsonl --key {shown}/public-key.txt");
+    say(cx, &format!("\nEvery number above comes from the tracker's own book or from a verified export. Look further:\n  {lists}{verify}"));
 }
 
 /// The folder as the user would type it.

@@ -46,6 +46,11 @@ impl Keyring {
         Ok(Self { dir: Home::keys(dir)?, makes: true })
     }
 
+    /// The keys of a process that makes none.
+    pub fn of_reader(dir: &Path) -> Self {
+        Self { dir: Home::there(dir), makes: false }
+    }
+
     /// The vault, with the tenant's key loaded; stored first when this is the first process of an installation.
     ///
     /// # Errors

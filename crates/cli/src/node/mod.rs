@@ -1,7 +1,9 @@
 //! A running Tollgate in one process: data folder, keys, store, vault, bundles, worker, desk, server.
 
 mod assemble;
+mod base;
 mod bundles;
+mod hand;
 mod home;
 mod keyring;
 mod open;
@@ -10,8 +12,9 @@ mod private;
 mod web;
 
 pub use assemble::{Assembled, Faults, assemble};
+pub use hand::{Hand, HandSetup};
 pub use home::{Home, HomeError};
-pub use open::{Node, NodeError, Setup, actor, scopes};
+pub use open::{Node, NodeError, Part, Setup, actor, scopes};
 pub use place::{Access, Place};
 pub use private::Private;
-pub use web::Meter;
+pub use web::{Meter, Ready};

@@ -2,22 +2,24 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use tokio::sync::watch;
 use tollgate_core::entries::new_entry;
 use tollgate_core::id::{DeploymentId, EntryId, ResellerId, TenantId};
 use tollgate_core::ledger::{Body, Change, Subject};
-use tollgate_core::ports::{Actor, Bundles, Deploy, Effects, Hands, IdSource, Ports, Registry, Sealer, StoreError, VaultError};
+use tollgate_core::ports::{Actor, Bundles, Deploy, Effects, Hands, IdSource, Ports, StoreError, VaultError};
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::terms::Rules;
 use tollgate_core::verdict::Principal;
 use tollgate_store::{OpenError, Role, SetupError};
 use tollgate_vault::Vault;
-use tollgate_worker::{Counter, CounterDeps, Deps, Graphs, Keeper, Options, Service, ServiceDeps, Signals, Signer};
+use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signer};
 
+use super::base::{Base, Following};
 use super::bundles::LiveBundles;
 use super::keyring::Keyring;
-use super::{Assembled, Home, HomeError, Place, place};
-use crate::system;
+use super::{Assembled, Home, HomeError, Place};
 
 /// Why a node does not open.
 #[derive(Debug, thiserror::Error)]
@@ -82,12 +84,31 @@ pub struct Setup {
     pub place: Place,
     /// The worker's knobs.
     pub worker: Options,
+    /// What the process does.
+    pub part: Part,
+}
+
+/// What a process that serves does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Part {
+    /// Everything, steps too.
+    #[default]
+    All,
+    /// The control plane: workers of other processes take the steps.
+    Control,
+}
+
+impl Part {
+    /// The worker that may be handed new steps; none where steps are other processes' work.
+    pub fn hands(self, service: &Service) -> Option<Arc<dyn Hands>> {
+        (self == Self::All).then(|| Arc::new(service.clone()) as Arc<dyn Hands>)
+    }
 }
 
 impl Setup {
     /// Everything in the data folder.
     pub fn embedded(data: &Path, project: &Path, worker: Options) -> Self {
-        Self { data: data.to_owned(), project: project.to_owned(), keys: None, place: Place::Embedded, worker }
+        Self { data: data.to_owned(), project: project.to_owned(), keys: None, place: Place::Embedded, worker, part: Part::All }
     }
 }
 
@@ -111,8 +132,18 @@ pub struct Node {
     pub engine: Deps,
     /// Ids and time.
     pub ids: IdSource,
+    /// What this process does.
+    pub part: Part,
+    /// Other processes may work over the same store.
+    pub is_shared: bool,
+    /// Counts changes of what governs actions, whichever process made them.
+    pub changes: watch::Receiver<u64>,
+    /// Set when the process is about to stop: it is not ready any more.
+    pub leaving: Arc<AtomicBool>,
     #[expect(dead_code, reason = "held for its lock, released when dropped")]
     held: Option<std::fs::File>,
+    #[expect(dead_code, reason = "held for its life")]
+    following: Following,
 }
 
 impl Node {
@@ -129,33 +160,27 @@ impl Node {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_with(setup: &Setup, wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>) -> Result<Self, NodeError> {
-        system::check_randomness().map_err(NodeError::Randomness)?;
         let home = Home::open(&setup.data)?;
-        let ids = system::ids();
-        let signals = Arc::new(Signals::default());
         let held = if matches!(setup.place, Place::Embedded) { None } else { Some(home.hold()?) };
-        let store = place::open(&setup.place, Role::Serve, &home, &signals).await?;
         let keyring = Keyring::of_signer(setup.keys.as_deref().unwrap_or(&setup.data))?;
-        let vault = Arc::new(keyring.vault(&store, &ids).await?);
-        let signed = store.checkpoint(scopes()[0]).await?.is_some() || store.checkpoint(scopes()[1]).await?.is_some();
-        let key = keyring.signing(&vault, signed, &ids)?;
+        let base = Base::open(&setup.place, Role::Serve, &home, &keyring, &setup.project).await?;
+        let store = Arc::clone(&base.store);
+        let is_shared = held.is_some();
+        let [live, test] = scopes();
+        let signed = is_shared && (store.checkpoint(live).await?.is_some() || store.checkpoint(test).await?.is_some());
+        let key = keyring.signing(&base.vault, signed, &base.ids)?;
         let keeper = Arc::new(home.clone()) as Arc<dyn Keeper>;
-        let signer = Arc::new(Signer::new(key, Arc::clone(&store) as _, keeper, scopes().to_vec(), ids.clone()));
+        let signer = Arc::new(Signer::new(key, Arc::clone(&store) as _, keeper, scopes().to_vec(), base.ids.clone()));
         signer.check().await.map_err(NodeError::Ledger)?;
-        let bundles = Arc::new(LiveBundles::new(Arc::clone(&store) as Arc<dyn Registry>, setup.project.clone()));
-        let engine = Deps {
-            effects: wrap(Arc::clone(&store) as _),
-            exec: Arc::clone(&store) as _,
-            bundles: Arc::clone(&bundles) as Arc<dyn Bundles>,
-            graphs: Graphs::new(Arc::new(tollgate_operators::GraphCompiler)),
-            sealer: Arc::clone(&vault) as Arc<dyn Sealer>,
-            ids: ids.clone(),
-        };
+        if is_shared {
+            signer.check_key().await.map_err(NodeError::Ledger)?;
+        }
+        let engine = base.engine(wrap(Arc::clone(&store) as _));
         let deps = ServiceDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
-            signer: Arc::clone(&signer),
-            signals: Arc::clone(&signals),
+            signer: Some(Arc::clone(&signer)),
+            signals: Arc::clone(&base.signals),
         };
         let service = Service::new(deps, setup.worker);
         let desk = Arc::new(Counter::new(CounterDeps {
@@ -165,10 +190,39 @@ impl Node {
             ledger: Arc::clone(&store) as _,
             registry: Arc::clone(&store) as _,
             signer: Arc::clone(&signer),
-            signals,
-            hands: Some(Arc::new(service.clone()) as Arc<dyn Hands>),
+            signals: Arc::clone(&base.signals),
+            hands: setup.part.hands(&service),
         }));
-        Ok(Self { home, store, vault, bundles, signer, service, desk, engine, ids, held })
+        let Base { store, vault, bundles, ids, changes, following, .. } = base;
+        let part = setup.part;
+        Ok(Self {
+            home,
+            store,
+            vault,
+            bundles,
+            signer,
+            service,
+            desk,
+            engine,
+            ids,
+            part,
+            is_shared,
+            changes,
+            leaving: Arc::default(),
+            held,
+            following,
+        })
+    }
+
+    /// Starts the loops of its part.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn start(&self) -> Result<(), StoreError> {
+        match self.part {
+            Part::All => self.service.start().await,
+            Part::Control => self.service.start_control().await,
+        }
     }
 
     /// Makes a bundle active in both modes, unless it is.

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tollgate_core::ports::Ports;
-use tollgate_store::{Login, PgOptions, PgStore, Role, SqliteStore};
+use tollgate_store::{Committed, Heard, Login, PgOptions, PgStore, Role, SqliteStore};
 use tollgate_worker::Signals;
 
 use super::{Home, NodeError};
 use crate::system;
 
-/// Connections for reads of one process; three more commit and claim, one gives positions.
+/// Connections for reads of one process; three more commit and claim, one gives positions, one listens.
 const READERS: usize = 8;
 
 /// Where the store is.
@@ -29,6 +30,8 @@ pub struct Access {
     pub url: String,
     /// An administrator's, who migrates first.
     pub admin: Option<String>,
+    /// How the process is named among the database's connections.
+    pub name: String,
 }
 
 impl std::fmt::Debug for Access {
@@ -47,41 +50,77 @@ impl Place {
     }
 }
 
-/// Opens the store; commits raise the signals.
-pub(super) async fn open(place: &Place, role: Role, home: &Home, signals: &Arc<Signals>) -> Result<Arc<dyn Ports>, NodeError> {
-    let signals = Arc::clone(signals);
+/// What commits wake, here and in other processes.
+pub(super) struct Wakes {
+    /// The loops of the service.
+    pub(super) signals: Arc<Signals>,
+    /// Counts changes of what governs actions.
+    pub(super) changes: watch::Sender<u64>,
+}
+
+impl Wakes {
+    fn news(&self, news: Committed) {
+        if news.steps {
+            self.signals.steps();
+        }
+        if news.entries {
+            self.signals.entries();
+        }
+        if news.events {
+            self.signals.events();
+        }
+        if news.config {
+            self.changed();
+        }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    fn heard(&self, heard: Heard) {
+        match heard {
+            Heard::News(news) => self.news(news),
+            Heard::Up => {
+                self.signals.hears(true);
+                self.signals.all();
+                self.changed();
+            }
+            Heard::Down(why) => {
+                tracing::warn!(error = why, "no news of other processes come in: work is looked for at intervals until they do");
+                self.signals.hears(false);
+            }
+        }
+    }
+}
+
+/// Opens the store as a role; `home` is where an embedded one lies.
+pub(super) async fn open(place: &Place, role: Role, home: &Home, wakes: &Arc<Wakes>) -> Result<Arc<dyn Ports>, NodeError> {
     match place {
-        Place::Embedded => Ok(Arc::new(SqliteStore::open(tollgate_store::Options {
-            path: Some(home.path("store.db")),
-            clock: Arc::new(system::SystemClock),
-            inline: false,
-            on_commit: Box::new(move |news| {
+        Place::Embedded => {
+            let signals = Arc::clone(&wakes.signals);
+            let on_commit = Box::new(move |news: Committed| {
                 if news.steps {
                     signals.steps();
                 }
                 if news.entries {
                     signals.entries();
                 }
-            }),
-        })?)),
+            });
+            let path = Some(home.path("store.db"));
+            let options = tollgate_store::Options { path, clock: Arc::new(system::SystemClock), inline: false, on_commit };
+            Ok(Arc::new(SqliteStore::open(options)?))
+        }
         Place::Postgres(access) => {
-            let login = Login::parse(&access.url)?;
+            let login = Login::parse(&access.url)?.named(&access.name);
             if let Some(admin) = &access.admin {
                 tollgate_store::migrate(&Login::parse(admin)?).await?;
             }
-            let on_commit = Box::new(move |news: tollgate_store::Committed| {
-                if news.steps {
-                    signals.steps();
-                }
-                if news.entries {
-                    signals.entries();
-                }
-                if news.events {
-                    signals.events();
-                }
-            });
-            let options = PgOptions { login, role, readers: READERS, clock: None, inline: None, on_commit };
-            Ok(Arc::new(PgStore::open(options).await?))
+            let (own, others) = (Arc::clone(wakes), Arc::clone(wakes));
+            let on_commit = Box::new(move |news| own.news(news));
+            let store = PgStore::open(PgOptions { login, role, readers: READERS, clock: None, inline: None, on_commit }).await?;
+            store.listen(move |heard| others.heard(heard));
+            Ok(Arc::new(store))
         }
     }
 }

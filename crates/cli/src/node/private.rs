@@ -15,6 +15,8 @@ const DATABASE: &str = "tollgate";
 pub struct Private {
     /// The control plane's URL.
     pub serve: String,
+    /// A worker's.
+    pub worker: String,
     /// An administrator's.
     pub admin: String,
     on: On,
@@ -63,13 +65,13 @@ impl Private {
         migrate(&login).await?;
         let [serve, worker] = logins(prefix);
         let serve = create_login(&admin, Role::Serve, &serve, &random(24)).await?;
-        create_login(&admin, Role::Worker, &worker, &random(24)).await?;
-        Ok(Self { serve, admin, on })
+        let worker = create_login(&admin, Role::Worker, &worker, &random(24)).await?;
+        Ok(Self { serve, worker, admin, on })
     }
 
     /// As one process uses it that does everything.
     pub fn place(&self) -> Place {
-        Place::Postgres(Access { url: self.serve.clone(), admin: None })
+        Place::Postgres(Access { url: self.serve.clone(), admin: None, name: "tollgate".to_owned() })
     }
 
     /// Takes everything away again.

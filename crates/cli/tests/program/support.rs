@@ -89,18 +89,48 @@ impl Project {
     }
 }
 
-/// `tollgate dev` under way.
-pub struct Dev {
+/// Runs the program with these variables and none of its own.
+pub fn tollgate_env(env: &[(&str, &str)], args: &[&str]) -> Ran {
+    let out = bare(env).args(args).stdin(Stdio::null()).output().unwrap();
+    let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+    Ran { code: out.status.code().unwrap_or(-1), out: text(out.stdout), err: text(out.stderr) }
+}
+
+fn bare(env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    for name in
+        ["DATABASE_URL", "DATABASE_ADMIN_URL", "TOLLGATE_KEYS", "TOLLGATE_MASTER_KEY", "TOLLGATE_API_KEY", "TOLLGATE_URL", "WORKER_ID"]
+    {
+        command.env_remove(name);
+    }
+    command.envs(env.iter().copied());
+    command
+}
+
+/// What a server answers, headers and all; none when nobody answers.
+pub fn http(url: &Value, path: &str, key: &str) -> Option<String> {
+    let host = url.as_str().unwrap().strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(host).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    (!answer.is_empty()).then_some(answer)
+}
+
+/// A command that runs until it is stopped, and says in its first line that it is ready.
+pub struct Process {
     child: Child,
-    pub url: String,
+    /// That line.
+    pub ready: Value,
     errors: Option<std::thread::JoinHandle<String>>,
     rest: Option<std::thread::JoinHandle<String>>,
 }
 
-impl Dev {
-    fn start(root: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-        command.arg("--project").arg(root).args(["--json", "dev", "--listen", "127.0.0.1:0"]).env("RUST_LOG", "trace");
+impl Process {
+    pub fn start(env: &[(&str, &str)], args: &[&str]) -> Self {
+        let mut command = bare(env);
+        command.args(args).env("RUST_LOG", "trace");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let errors = std::thread::spawn(move || {
@@ -111,33 +141,61 @@ impl Dev {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let Ok(ready) = serde_json::from_str::<Value>(&line) else { panic!("`dev` did not start: {line}{}", errors.join().unwrap()) };
+        let Ok(ready) = serde_json::from_str::<Value>(&line) else { panic!("it did not start: {line}{}", errors.join().unwrap()) };
         let rest = std::thread::spawn(move || {
             let mut text = String::new();
             stdout.read_to_string(&mut text).unwrap();
             text
         });
-        Self { child, url: ready["url"].as_str().unwrap().to_owned(), errors: Some(errors), rest: Some(rest) }
+        Self { child, ready, errors: Some(errors), rest: Some(rest) }
     }
 
-    /// Sends it a signal and waits; everything that it printed.
-    pub fn signal(&mut self, signal: rustix::process::Signal) -> Ran {
-        let id = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(id, signal).unwrap();
+    /// Sends it a signal.
+    pub fn send(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end; everything that it printed.
+    pub fn end(&mut self) -> Ran {
         let status = self.child.wait().unwrap();
         let err = self.errors.take().unwrap().join().unwrap();
         let out = self.rest.take().unwrap().join().unwrap();
         Ran { code: status.code().unwrap_or(-1), out, err }
     }
 
-    pub fn stop(mut self) -> Ran {
-        self.signal(rustix::process::Signal::TERM)
+    /// Sends it a signal and waits; everything that it printed.
+    pub fn signal(&mut self, signal: rustix::process::Signal) -> Ran {
+        self.send(signal);
+        self.end()
     }
 }
 
-impl Drop for Dev {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// `tollgate dev` under way.
+pub struct Dev {
+    process: Process,
+    pub url: String,
+}
+
+impl Dev {
+    fn start(root: &Path) -> Self {
+        let root = root.to_str().unwrap();
+        let process = Process::start(&[], &["--project", root, "--json", "dev", "--listen", "127.0.0.1:0"]);
+        Self { url: process.ready["url"].as_str().unwrap().to_owned(), process }
+    }
+
+    /// Sends it a signal and waits; everything that it printed.
+    pub fn signal(&mut self, signal: rustix::process::Signal) -> Ran {
+        self.process.signal(signal)
+    }
+
+    pub fn stop(mut self) -> Ran {
+        self.signal(rustix::process::Signal::TERM)
     }
 }

@@ -156,7 +156,7 @@ impl House {
         let deps = ServiceDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
-            signer: Arc::clone(&signer),
+            signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&signals),
         };
         let service = Service::new(deps, WorkerOptions::default());

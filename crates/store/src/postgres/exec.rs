@@ -53,7 +53,7 @@ impl PgStore {
         let rows = self.engine.dispatch(format!("SELECT hand_back($2, {NOW})"), vec![Param::One(id.into())]).await?;
         let n: u32 = rows.first().map(|r| Row::Postgres(r).at(0)).transpose()?.unwrap_or(0);
         if n > 0 {
-            (self.engine.shared.committed)(Committed { steps: true, ..Committed::default() });
+            self.engine.shared.announce(Committed { steps: true, ..Committed::default() });
         }
         Ok(n)
     }
@@ -105,7 +105,7 @@ impl DurableExec for PgStore {
             let Some(r) = rows.first().map(Row::Postgres) else { return Ok((0, None)) };
             let fired: u32 = r.at(0)?;
             if fired > 0 {
-                (self.engine.shared.committed)(Committed { steps: true, ..Committed::default() });
+                self.engine.shared.announce(Committed { steps: true, ..Committed::default() });
             }
             Ok((fired, r.at(1)?))
         })

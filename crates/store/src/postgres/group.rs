@@ -20,6 +20,7 @@ use crate::needs::{Alone, Config, Lock, Needs};
 use crate::postgres::connection::{Connection, Fault, Param, Purpose, Request, Tenants};
 use crate::postgres::fetch;
 use crate::postgres::flush;
+use crate::postgres::listen::Wire;
 use crate::postgres::options::Role;
 use crate::postgres::statics::{Statics, expect_lock};
 use crate::postgres::tx::PgTx;
@@ -83,8 +84,17 @@ pub(crate) struct Shared {
     pub(crate) queue: Mutex<mpsc::UnboundedReceiver<PgJob>>,
     pub(crate) committed: Box<dyn Fn(Committed) + Send + Sync>,
     pub(crate) scopes: parking_lot::Mutex<BTreeSet<Scope>>,
+    pub(crate) wire: Arc<Wire>,
     /// Specs of graphs that are stored.
     pub(crate) specs: parking_lot::Mutex<lru::LruCache<(Scope, Digest), ()>>,
+}
+
+impl Shared {
+    /// Tells whoever waits, here and in other processes.
+    pub(crate) fn announce(&self, news: Committed) {
+        (self.committed)(news);
+        self.wire.tell(news);
+    }
 }
 
 /// Drains the queue with a connection of its own.
@@ -198,7 +208,7 @@ impl Committer {
                 Ok(Some(news)) => {
                     self.connection = Some(connection);
                     if news != Committed::default() {
-                        (shared.committed)(news);
+                        shared.announce(news);
                     }
                     return Ok(());
                 }

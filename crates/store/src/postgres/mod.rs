@@ -8,6 +8,7 @@ mod flush;
 mod group;
 mod inline;
 mod ledger;
+mod listen;
 mod lists;
 mod lookup;
 mod migrate;
@@ -20,6 +21,7 @@ mod store;
 mod table;
 mod tx;
 
+pub use listen::Heard;
 pub(crate) use lookup::Of;
 pub use migrate::migrate;
 pub use options::{Login, PgOptions, Role, SetupError};

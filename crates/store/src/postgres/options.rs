@@ -58,6 +58,13 @@ impl Login {
         Ok(Self { config })
     }
 
+    /// The same login, shown under this name among the database's connections.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.config.application_name(name);
+        self
+    }
+
     /// The URL without its password.
     pub fn shown(&self) -> String {
         let host = self.config.get_hosts().first().map(|h| match h {

@@ -17,6 +17,7 @@ use crate::needs::{Alone, Needs};
 use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
 use crate::postgres::group::{Command, Committer, PgJob, Shared};
 use crate::postgres::inline::settle;
+use crate::postgres::listen::Line;
 use crate::postgres::lookup::Lookup;
 use crate::postgres::migrate::{self, VERSION};
 use crate::postgres::options::{Login, PgOptions, Role, SetupError};
@@ -41,6 +42,8 @@ pub struct Postgres {
     pub(crate) hand: Mutex<Option<Connection>>,
     /// Gives positions to entries and events.
     pub(crate) positions: Mutex<Option<Connection>>,
+    /// To the other processes, once somebody listens.
+    pub(crate) line: parking_lot::Mutex<Option<Line>>,
     committers: Vec<tokio::task::JoinHandle<()>>,
     inline: Option<tokio::runtime::Handle>,
     pub(crate) apart: Option<Between>,
@@ -79,6 +82,7 @@ impl Postgres {
             queue: Mutex::new(commands),
             committed: on_commit,
             scopes: parking_lot::Mutex::new(BTreeSet::new()),
+            wire: Arc::default(),
             specs: parking_lot::Mutex::new(lru::LruCache::new(SPECS)),
         });
         let committers = (0..COMMITTERS).map(|_| tokio::spawn(Committer::new(Arc::clone(&shared)).serve())).collect();
@@ -86,7 +90,19 @@ impl Postgres {
         let actions = Lookup::start(Arc::clone(&pool), query::actions::together());
         let reason_steps = Lookup::start(Arc::clone(&pool), query::events::reason_steps_together());
         let (hand, positions) = (Mutex::new(None), Mutex::new(None));
-        let engine = Self { shared, queue, pool, actions, reason_steps, hand, positions, committers, inline, apart: None };
+        let engine = Self {
+            shared,
+            queue,
+            pool,
+            actions,
+            reason_steps,
+            hand,
+            positions,
+            line: parking_lot::Mutex::new(None),
+            committers,
+            inline,
+            apart: None,
+        };
         engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
         Ok(engine)
     }

@@ -10,9 +10,11 @@ use super::port::Counter;
 use crate::engine::Engine;
 use crate::service::Handing;
 
-/// First and longest pause between two looks at an action that others carry out.
+/// First and longest pause between two looks at an action that others carry out, however much the ledger grows.
 const LOOK_FIRST: Duration = Duration::from_millis(2);
-const LOOK_MAX: Duration = Duration::from_millis(200);
+const LOOK_MAX: Duration = Duration::from_millis(50);
+/// The longest time without a look: news may be late, or not come at all.
+const NEWS_MAX: Duration = Duration::from_millis(250);
 
 pub(super) async fn submit(desk: &Counter, actor: &Actor, action: DirectAction) -> Result<ActionRecord, DeskError> {
     let deps = &desk.deps.engine;
@@ -65,7 +67,10 @@ async fn wait(desk: &Counter, actor: &Actor, id: ActionId, longest: Duration) ->
     let ids = &desk.deps.engine.ids;
     let until = ids.now().plus(longest);
     let mut pause = LOOK_FIRST;
+    // Every disposition is an entry, whichever process made it.
+    let mut news = desk.deps.signals.entered.subscribe();
     loop {
+        news.borrow_and_update();
         let record = desk.record(actor, id).await?;
         match record.state {
             ActionState::Done | ActionState::Unknown | ActionState::WaitingApproval => return Ok(record),
@@ -74,6 +79,8 @@ async fn wait(desk: &Counter, actor: &Actor, id: ActionId, longest: Duration) ->
             _ => {}
         }
         tokio::time::sleep(pause).await;
+        // The sender lives as long as the desk: it ends with news, or with time.
+        let _ = tokio::time::timeout(until.since(ids.now()).min(NEWS_MAX), news.changed()).await;
         pause = (pause * 2).min(LOOK_MAX);
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn steps(s: Arc<Shared>) -> Loop {
                 () = s.stopping.cancelled() => return,
                 () = s.deps.signals.steps.notified() => {}
                 () = s.idle.notified() => {}
-                () = tokio::time::sleep(s.options.poll) => {}
+                () = tokio::time::sleep(s.deps.signals.interval(s.options.poll)) => {}
             }
         }
     })
@@ -47,7 +47,7 @@ pub(super) fn steps(s: Arc<Shared>) -> Loop {
 
 async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
     loop {
-        if s.deps.signer.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || !s.deps.engine.exec.pending().await? {
+        if s.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || !s.deps.engine.exec.pending().await? {
             s.waiting.store(false, Ordering::Release);
             return Ok(());
         }

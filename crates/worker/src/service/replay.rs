@@ -13,6 +13,8 @@ use super::run::Shared;
 /// Events of one slice: one transaction.
 const SLICE: u32 = 256;
 const PAUSE: Duration = Duration::from_secs(1);
+/// A replay that another process began and did not end is found this late.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// Moves every open replay on, whenever one is begun and at the start.
 pub(super) async fn replays(s: Arc<Shared>) {
@@ -24,7 +26,7 @@ pub(super) async fn replays(s: Arc<Shared>) {
         tokio::select! { biased;
             () = s.stopping.cancelled() => return,
             () = s.deps.signals.replays.notified() => {}
-            () = tokio::time::sleep(PAUSE), if open => {}
+            () = tokio::time::sleep(if open { PAUSE } else { LOOK_EVERY }) => {}
         }
     }
 }

@@ -24,8 +24,8 @@ pub struct Deps {
     pub engine: EngineDeps,
     /// The event log.
     pub events: Arc<dyn EventLog>,
-    /// Signs checkpoints.
-    pub signer: Arc<Signer>,
+    /// Signs checkpoints; none in a process that only takes steps.
+    pub signer: Option<Arc<Signer>>,
     /// Raised after commits.
     pub signals: Arc<Signals>,
 }
@@ -58,6 +58,11 @@ impl Shared {
         self.retiring.notify_one();
     }
 
+    /// How long the ledger has been growing without a checkpoint, as far as this process knows.
+    pub(super) fn behind(&self) -> Duration {
+        self.deps.signer.as_ref().map_or(Duration::ZERO, |s| s.behind())
+    }
+
     pub(super) fn engine(&self, session: SessionId) -> Engine {
         Engine::new(self.deps.engine.clone(), session)
     }
@@ -88,29 +93,65 @@ impl Service {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Takes over what an earlier process left, and starts the loops.
+    /// Takes over what an earlier process left, and starts every loop: this process does everything.
     ///
     /// # Errors
     /// When the store says no.
     pub async fn start(&self) -> Result<(), StoreError> {
+        self.take_over().await?;
+        self.spawn_steps();
+        self.spawn_control();
+        self.shared.deps.signals.all();
+        Ok(())
+    }
+
+    /// Starts what a control plane does: positions, checkpoints, replays, what time brings. It takes no steps.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn start_control(&self) -> Result<(), StoreError> {
+        self.take_over().await?;
+        self.spawn_control();
+        self.shared.deps.signals.all();
+        Ok(())
+    }
+
+    /// Starts what a worker does: it takes steps, and sees to what lapsed, since it may be the only process that lives.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn start_steps(&self) -> Result<(), StoreError> {
+        self.take_over().await?;
+        self.spawn_steps();
+        self.shared.deps.signals.all();
+        Ok(())
+    }
+
+    async fn take_over(&self) -> Result<(), StoreError> {
         let s = &self.shared;
         s.deps.engine.exec.reap().await?;
         s.deps.engine.effects.wake_blocked().await?;
+        s.tasks.spawn(sweep::timers(Arc::clone(s)));
+        s.tasks.spawn(sweep::leases(Arc::clone(s)));
+        Ok(())
+    }
+
+    fn spawn_steps(&self) {
+        let s = &self.shared;
         for task in [claim::steps, claim::renewals, claim::retirements] {
             s.tasks.spawn(task(Arc::clone(s)));
         }
-        s.tasks.spawn(sweep::timers(Arc::clone(s)));
-        s.tasks.spawn(sweep::leases(Arc::clone(s)));
+    }
+
+    fn spawn_control(&self) {
+        let s = &self.shared;
         s.tasks.spawn(sweep::approvals(Arc::clone(s)));
         s.tasks.spawn(sweep::keys(Arc::clone(s)));
         s.tasks.spawn(replay::replays(Arc::clone(s)));
         s.tasks.spawn(publish::positions(Arc::clone(s)));
-        s.tasks.spawn(sign::checkpoints(Arc::clone(s)));
-        s.deps.signals.steps();
-        s.deps.signals.replays();
-        s.deps.signals.events();
-        s.deps.signals.entries();
-        Ok(())
+        if let Some(signer) = &s.deps.signer {
+            s.tasks.spawn(sign::checkpoints(Arc::clone(s), Arc::clone(signer)));
+        }
     }
 
     /// Stops: takes nothing new, waits for calls under way, hands the rest back, signs what was written.
@@ -125,7 +166,9 @@ impl Service {
         if let Err(e) = s.sessions.close().await {
             tracing::warn!(error = %e, "steps could not be handed back; they are when the lease lapses");
         }
-        if let Err(e) = s.deps.signer.sign_all().await {
+        if let Some(signer) = &s.deps.signer
+            && let Err(e) = signer.sign_all().await
+        {
             tracing::warn!(error = %e, "the last checkpoint was not signed");
         }
     }
@@ -135,7 +178,7 @@ impl Service {
     /// # Errors
     /// A message for people.
     pub fn gate(&self) -> Result<(), String> {
-        let behind = self.shared.deps.signer.behind();
+        let behind = self.shared.behind();
         if behind < BEHIND_MAX {
             return Ok(());
         }

@@ -85,6 +85,24 @@ impl Signer {
         Ok(())
     }
 
+    /// Every log's newest checkpoint must be by this key: processes that share a store sign with one.
+    ///
+    /// # Errors
+    /// A message for people, when another key signed.
+    pub async fn check_key(&self) -> Result<(), String> {
+        for scope in &self.scopes {
+            let newest = self.newest(*scope).await.map_err(|e| e.to_string())?;
+            if newest.is_some_and(|c| c.verify(&self.public()).is_err()) {
+                let log = log_id(scope);
+                return Err(format!(
+                    "the ledger {log} was signed with another key than this process has: give it the keys of the process that signed, \
+                     with --keys FOLDER"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Signs a log if it grew; answers its newest checkpoint.
     ///
     /// # Errors
@@ -135,15 +153,15 @@ impl Signer {
 }
 
 /// Signs whenever the ledger grew.
-pub(super) async fn checkpoints(s: Arc<Shared>) {
+pub(super) async fn checkpoints(s: Arc<Shared>, signer: Arc<Signer>) {
     loop {
         tokio::select! { biased;
             () = s.stopping.cancelled() => return,
             () = s.deps.signals.entries.notified() => {}
         }
         s.deps.signals.take_grown();
-        while let Err(e) = s.deps.signer.sign_all().await {
-            s.deps.signer.failed();
+        while let Err(e) = signer.sign_all().await {
+            signer.failed();
             tracing::warn!(error = %e, "a checkpoint could not be signed");
             tokio::select! { biased;
                 () = s.stopping.cancelled() => return,

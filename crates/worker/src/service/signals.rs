@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+
+/// Between two looks for work while news come in: none is lost, and this is for what nobody thought of.
+const QUIET: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// One per process. Cheap to raise from the store's writer.
-#[derive(Default)]
 pub struct Signals {
     pub(crate) steps: Notify,
     pub(crate) timers: Notify,
@@ -13,6 +15,25 @@ pub struct Signals {
     pub(crate) events: Notify,
     pub(crate) replays: Notify,
     grown: AtomicBool,
+    /// Counts the news that the ledger grew: for whoever waits for a disposition.
+    pub(crate) entered: watch::Sender<u64>,
+    /// News of other processes come in: nothing needs to be looked for at intervals.
+    hears: AtomicBool,
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        Self {
+            steps: Notify::new(),
+            timers: Notify::new(),
+            entries: Notify::new(),
+            events: Notify::new(),
+            replays: Notify::new(),
+            grown: AtomicBool::new(false),
+            entered: watch::Sender::new(0),
+            hears: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Signals {
@@ -24,6 +45,7 @@ impl Signals {
 
     /// The ledger grew.
     pub fn entries(&self) {
+        self.entered.send_modify(|n| *n = n.wrapping_add(1));
         if !self.grown.swap(true, Ordering::AcqRel) {
             self.entries.notify_one();
         }
@@ -37,6 +59,25 @@ impl Signals {
     /// A replay was begun.
     pub fn replays(&self) {
         self.replays.notify_one();
+    }
+
+    /// Whether news of other processes come in. While they do not, work is looked for at intervals.
+    pub fn hears(&self, hears: bool) {
+        self.hears.store(hears, Ordering::Release);
+        self.steps.notify_one();
+    }
+
+    /// Everything, for whoever may have missed something.
+    pub fn all(&self) {
+        self.steps();
+        self.entries();
+        self.events();
+        self.replays();
+    }
+
+    /// How long to sleep between two looks for work.
+    pub(crate) fn interval(&self, poll: std::time::Duration) -> std::time::Duration {
+        if self.hears.load(Ordering::Acquire) { poll.max(QUIET) } else { poll }
     }
 
     /// Whether the ledger grew since this was last asked.

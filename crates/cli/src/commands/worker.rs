@@ -1,0 +1,106 @@
+//! `tollgate worker`: takes steps of the runs in a shared Postgres to their commits, and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tollgate_server::Health;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::node::{Hand, HandSetup, Meter, Ready};
+use crate::serving::Stop;
+use crate::store_args::StoreArgs;
+
+/// The command line of `worker`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Environment: DATABASE_URL, TOLLGATE_KEYS or TOLLGATE_MASTER_KEY, WORKER_ID, WORKER_CONCURRENCY, WORKER_LEASE_SECONDS, \
+    WORKER_POLL_INTERVAL"
+)]
+pub struct Worker {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Address and port of /healthz, /readyz and /metrics; none when left out
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
+}
+
+/// Runs it until Ctrl-C or SIGTERM; steps under way are finished or handed back.
+///
+/// # Errors
+/// When the database or the keys cannot be used.
+pub async fn run(cx: &Context, what: Worker) -> Result<(), Failure> {
+    if std::env::var_os("RUN_ID").is_some() {
+        // A worker that took other runs' steps would do what was not asked for.
+        let why = "RUN_ID is set, and this version has no worker for a single run: unset it for a worker that takes every run's steps";
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    let (mut access, worker, id) = (what.store.access()?, crate::options::worker()?, crate::options::worker_id()?);
+    access.name = format!("tollgate worker {id}");
+    let keys = what.store.keys.clone().unwrap_or_else(|| cx.data_dir(None));
+    let listener = match &what.metrics {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let hand = Hand::open(HandSetup { access, project: cx.project.clone(), keys, worker }).await?;
+    let leaving = Arc::new(AtomicBool::new(false));
+    let about = listener.map(|(listener, addr)| {
+        let ready = Ready { service: hand.service.clone(), leaving: Arc::clone(&leaving) };
+        (addr, tokio::spawn(about(listener, ready)))
+    });
+    hand.service.start_steps().await?;
+    let stop = Stop::catch()?;
+    let addr = about.as_ref().map(|(addr, _)| *addr);
+    if cx.out.json {
+        cx.out.line(serde_json::json!({"worker": id, "metrics": addr.map(|a| format!("http://{a}/metrics"))}).to_string());
+    } else {
+        cx.out.line(format!("{} worker {id}: up to {} steps at once", cx.out.paint(1, "tollgate"), worker.concurrency));
+        if let Some(addr) = addr {
+            cx.out.line(format!("  metrics    http://{addr}/metrics"));
+        }
+    }
+    stop.wait().await;
+    leaving.store(true, Ordering::Release);
+    hand.service.stop().await;
+    if let Some((_, server)) = about {
+        server.abort();
+    }
+    Ok(())
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), Failure> {
+    let no = |e: std::io::Error| {
+        let exit = if e.kind() == std::io::ErrorKind::InvalidInput { Exit::Usage } else { Exit::Failed };
+        Failure::new(exit, format!("cannot listen on {address} for metrics: {e}"))
+    };
+    let listener = TcpListener::bind(address).await.map_err(no)?;
+    let addr = listener.local_addr().map_err(no)?;
+    Ok((listener, addr))
+}
+
+/// What a worker says of itself.
+async fn about(listener: TcpListener, ready: Ready) {
+    let (meter, ready) = (Meter::install(), Arc::new(ready));
+    let readyz = move || {
+        let ready = Arc::clone(&ready);
+        async move {
+            match ready.ready() {
+                Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+                Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+            }
+        }
+    };
+    let metrics = move || {
+        let meter = meter.clone();
+        async move { ([("content-type", "text/plain; version=0.0.4; charset=utf-8")], meter.render()) }
+    };
+    let router = Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(readyz)).route("/metrics", get(metrics));
+    if let Err(e) = axum::serve(listener, router).await {
+        tracing::warn!(error = %e, "metrics are not served any more");
+    }
+}
