@@ -1,7 +1,7 @@
 //! Which operators an event is offered to: globs over dotted types.
 
-use crate::id::RunId;
 use crate::event::Event;
+use crate::id::RunId;
 use crate::ports::{Active, IdSource, NewRun};
 use crate::spec::Ordering;
 use crate::terms::{Governed, Part};
@@ -20,7 +20,12 @@ pub fn offers(active: &Active, event: &Event, only: Option<&str>, ids: &IdSource
             bundle: bundle.digest,
             strict: o.ordering == Ordering::Strict,
             terms: {
-                let key = o.dispatch.concurrency.as_ref().and_then(|c| c.key.as_ref()).and_then(|_| bundle.reasoner.concurrency_key(&o.name, event));
+                let key = o
+                    .dispatch
+                    .concurrency
+                    .as_ref()
+                    .and_then(|c| c.key.as_ref())
+                    .and_then(|_| bundle.reasoner.concurrency_key(&o.name, event));
                 let part = Part { name: &o.name, dispatch: &o.dispatch, key: key.as_deref() };
                 Governed { scope: event.scope, spec: &bundle.spec }.asking(part)
             },

@@ -240,7 +240,11 @@ impl Governed<'_> {
     /// Terms of asking an operator.
     pub fn asking(&self, operator: Part<'_>) -> Terms {
         let own = operator.limit(|name, key| Limit::operator(&self.scope, name, key));
-        Terms::new(label_of(&operator.dispatch.requires), operator.dispatch.priority.unwrap_or_default(), own.into_iter().chain(self.tenant()))
+        Terms::new(
+            label_of(&operator.dispatch.requires),
+            operator.dispatch.priority.unwrap_or_default(),
+            own.into_iter().chain(self.tenant()),
+        )
     }
 
     /// Terms of an action: of its tool, of the operator that proposed it, with the priority that it was proposed with.

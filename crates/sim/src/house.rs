@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tollgate_core::terms::{Labels, Terms};
 use tollgate_core::action::ActionState;
 use tollgate_core::id::{ActionId, EventId, RunId, SessionId};
 use tollgate_core::ledger::{Body, Entry};
@@ -14,6 +13,7 @@ use tollgate_core::ports::{
     Ports, Registry, Sealer, StoreError, ToolCaller,
 };
 use tollgate_core::spec::Ordering;
+use tollgate_core::terms::{Labels, Terms};
 use tollgate_store::OpenError;
 use tollgate_testkit::{
     FakeBundles, FakeCompute, FakePolicy, Fates, LossyEffects, PausedSealer, PausedStore, PausedTools, PlainSealer, Remote, SeededEntropy,

@@ -9,8 +9,13 @@ use tollgate_sim::House;
 use tollgate_testkit::{Loss, Point};
 use tollgate_worker::{Options, Service};
 
-const OPTIONS: Options =
-    Options { concurrency: 8, lease: Duration::from_secs(30), poll: Duration::from_secs(5), grace: Duration::from_secs(10), ..Options::default() };
+const OPTIONS: Options = Options {
+    concurrency: 8,
+    lease: Duration::from_secs(30),
+    poll: Duration::from_secs(5),
+    grace: Duration::from_secs(10),
+    ..Options::default()
+};
 /// Looks at the world, a second apart on a paused clock, before a test gives up.
 const LOOKS: u32 = 300;
 

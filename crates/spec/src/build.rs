@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tollgate_core::spec::{
-    ConnectorSpec, DispatchSpec, Effect, FilesOp, Grade, HttpRequestSpec, OperatorSpec, PolicySpec, ToolRequest, ToolSpec, Transport, VerifySpec,
+    ConnectorSpec, DispatchSpec, Effect, FilesOp, Grade, HttpRequestSpec, OperatorSpec, PolicySpec, ToolRequest, ToolSpec, Transport,
+    VerifySpec,
 };
 use tollgate_core::terms::check_label;
 use tollgate_core::time::Span;

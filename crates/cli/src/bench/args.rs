@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
 use super::ground::Ground;
-use super::{crash, dedup, graphs, ingest, loop_, open};
+use super::{crash, dedup, graphs, ingest, loop_, open, scale};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -71,6 +71,8 @@ pub enum Bench {
         #[command(flatten)]
         common: Common,
     },
+    /// Claims on Postgres: with a large queue, beside a tenant that has very many, under an open snapshot
+    Claims(scale::Claims),
     /// A large store after a clean stop: time to serve; memory and writes while idle
     Open(open::Open),
     /// Kill the node at random moments, and count what took effect
@@ -111,6 +113,7 @@ pub async fn run(out: Output, what: Bench) -> Result<(), Failure> {
         Bench::Steps { common, steps } => return graphs::steps(out, &common.into(), usize::from(steps)).await,
         Bench::Queue { common, count } => return graphs::queue(out, &common.into(), count).await,
         Bench::Latency { common } => return graphs::latency(out, &common.into()).await,
+        Bench::Claims(c) => return scale::run(out, c).await,
         Bench::Open(o) => return open::run(out, o).await,
         Bench::Crash(c) => return crash::crash(out, c).await,
         Bench::CrashNode(c) => return crash::crash_node(out, c).await,

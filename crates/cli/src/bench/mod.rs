@@ -12,6 +12,7 @@ mod load;
 mod loop_;
 mod open;
 mod report;
+mod scale;
 mod spec;
 mod stage;
 

@@ -182,7 +182,7 @@ impl Node {
             signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&base.signals),
         };
-        let service = Service::new(deps, setup.worker);
+        let service = Service::new(deps, setup.worker.clone());
         let desk = Arc::new(Counter::new(CounterDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
@@ -250,7 +250,14 @@ impl Node {
                 let at = self.ids.now();
                 let entry = new_entry(EntryId::from_bytes(self.ids.uuid()), scope, at, Body::Change(Box::new(change)));
                 let entry = entry.map_err(|e| StoreError::Conflict(e.to_string()))?;
-                let deploy = Deploy { id, bundle: digest, artifacts: assembled.artifacts(), rules: Rules::of(&scope, &assembled.bundle.spec), entries: vec![entry], at };
+                let deploy = Deploy {
+                    id,
+                    bundle: digest,
+                    artifacts: assembled.artifacts(),
+                    rules: Rules::of(&scope, &assembled.bundle.spec),
+                    entries: vec![entry],
+                    at,
+                };
                 self.store.deploy(scope, deploy).await?;
                 changed = true;
             }

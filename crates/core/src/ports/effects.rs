@@ -12,8 +12,8 @@ use crate::ledger::{Disposition, SALT_LEN};
 use crate::plan::{ProposalError, ProposedAction};
 use crate::run::RunState;
 use crate::scope::Scope;
-use crate::terms::Terms;
 use crate::spec::{Effect, OnUnknown, Ordering};
+use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::verdict::Principal;
 

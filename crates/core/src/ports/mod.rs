@@ -31,7 +31,9 @@ pub use graphs::{
     Blob, Compute, DEATHS_MAX, FinishNode, GraphExec, NodeEnd, NodeFault, NodeRecord, Program, StartGraph, deaths_before, first_fence,
 };
 pub use ledger::{LedgerLog, StoredEntry};
-pub use lists::{ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, RunFilter, RunRecord};
+pub use lists::{
+    ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, QUEUE_BOUND, QueueLine, RunFilter, RunRecord,
+};
 pub use operators::Reasoner;
 pub use policy::PolicyEngine;
 pub use records::{ActionRecord, ApprovalRecord, OpenAttempt, ReasonRecord};

@@ -7,7 +7,11 @@ pub(super) static CONCURRENCY: Record = Record {
     what: "`concurrency`",
     doc: "How many may be under way at once, over all workers.",
     fields: &[
-        Field::required("limit", Shape::Whole { min: 1, max: 100_000 }, "The most at once. A deployment changes it at once for all that waits."),
+        Field::required(
+            "limit",
+            Shape::Whole { min: 1, max: 100_000 },
+            "The most at once. A deployment changes it at once for all that waits.",
+        ),
         Field::optional(
             "key",
             Shape::Filled,

@@ -48,3 +48,9 @@ CREATE TABLE openings (
   reseller_id uuid NOT NULL, mode smallint NOT NULL,
   PRIMARY KEY (label, tenant_id, n)
 );
+-- Where a claim found so many rows of the queue gone that an open snapshot keeps: until when, by the clock of the machine, and from where on
+-- claims look in its place. Only claims write here, and nothing is lost with it.
+CREATE TABLE fronts (
+  label bigint NOT NULL, tenant_id uuid NOT NULL, due bigint NOT NULL, until bigint NOT NULL,
+  PRIMARY KEY (label, tenant_id)
+);

@@ -39,7 +39,7 @@ GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, b
 GRANT UPDATE ON runs, graphs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
 GRANT DELETE ON key_waiters, lanes, ready, held, timers, parked, blocked, sessions, tellings TO tollgate_worker;
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions, parked, places, openings TO tollgate_dispatch;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions, parked, places, openings, fronts TO tollgate_dispatch;
 GRANT SELECT ON limits, label_sets TO tollgate_dispatch;
 
 -- Row security: a row is visible when its tenant is in the transaction's set for the row's mode. The sets are read once per statement
@@ -64,7 +64,7 @@ BEGIN
     EXECUTE format('CREATE POLICY tenants ON %I USING (%s) WITH CHECK (%s)', t.name,
       CASE WHEN t.moded THEN rule ELSE either END, CASE WHEN t.moded THEN rule ELSE either END);
   END LOOP;
-  FOREACH t.name IN ARRAY ARRAY['ready', 'held', 'timers', 'parked', 'places', 'openings', 'limits'] LOOP
+  FOREACH t.name IN ARRAY ARRAY['ready', 'held', 'timers', 'parked', 'places', 'openings', 'limits', 'fronts'] LOOP
     EXECUTE format('DROP POLICY IF EXISTS dispatch ON %I', t.name);
     EXECUTE format('CREATE POLICY dispatch ON %I TO tollgate_dispatch USING (true) WITH CHECK (true)', t.name);
   END LOOP;
@@ -115,12 +115,12 @@ BEGIN
         CONTINUE WHEN NOT pg_try_advisory_xact_lock(1819045732, hashtext(t::text));
       END IF;
       FOR l IN
-        WITH some AS MATERIALIZED (
+        WITH taken AS MATERIALIZED (
           SELECT r.label, r.n FROM unnest(labels) AS x(label) CROSS JOIN LATERAL (
             SELECT o.label, o.n FROM openings o WHERE o.label = x.label AND o.tenant_id = t ORDER BY o.n LIMIT 64
           ) r
         ), gone AS (
-          DELETE FROM openings o USING some s WHERE o.label = s.label AND o.tenant_id = t AND o.n = s.n RETURNING o.limit_id
+          DELETE FROM openings o USING taken s WHERE o.label = s.label AND o.tenant_id = t AND o.n = s.n RETURNING o.limit_id
         ) SELECT DISTINCT g.limit_id FROM gone g
       LOOP
         seen := 0;
@@ -217,6 +217,7 @@ DECLARE
   sets bigint[];
   lb bigint;
   turns int := 0;
+  hides boolean := false;
   left_over int := p_limit;
   wanted int;
   begun int;
@@ -227,6 +228,13 @@ DECLARE
   batch uuid[];
   turn uuid[];
   got int;
+  began CONSTANT timestamptz := clock_timestamp();
+  walked bigint := pg_stat_get_xact_tuples_returned('ready_pkey'::regclass);
+  fronts_of uuid[]; -- tenants whose front is full of rows that are gone
+  fronts_at bigint[];
+  taken record;
+  next uuid;
+  front uuid;
 BEGIN
   SELECT s.labels INTO have FROM sessions s WHERE s.id = p_session AND s.expires_at > p_now;
   IF NOT FOUND THEN
@@ -241,10 +249,19 @@ BEGIN
   IF cardinality(sets) > 1 THEN
     SELECT array_agg(s.id ORDER BY random()) INTO sets FROM unnest(sets) AS s(id);
   END IF;
-  WHILE left_over > 0 AND turns < LEAST(cardinality(sets), 2) LOOP
+  -- With several sets each has its share first. What hides before a front is looked for when there is nothing behind it.
+  WHILE left_over > 0 AND turns < 3 LOOP
     turns := turns + 1;
+    CONTINUE WHEN turns = 2 AND cardinality(sets) = 1;
+    EXIT WHEN turns = 3 AND NOT hides;
     FOREACH lb IN ARRAY sets LOOP
       EXIT WHEN left_over <= 0;
+      fronts_of := NULL;
+      IF turns < 3 THEN
+        SELECT array_agg(f.tenant_id ORDER BY f.tenant_id), array_agg(f.due ORDER BY f.tenant_id) INTO fronts_of, fronts_at
+          FROM fronts f WHERE f.label = lb AND f.until > extract(epoch FROM began) * 1000000;
+        hides := hides OR fronts_of IS NOT NULL;
+      END IF;
       wanted := CASE WHEN turns = 1 THEN LEAST(left_over, (p_limit + cardinality(sets) - 1) / cardinality(sets)) ELSE left_over END;
       begun := wanted;
       share := 4;
@@ -253,6 +270,24 @@ BEGIN
       wrapped := false;
       turn := '{}';
       WHILE wanted > 0 LOOP
+        IF fronts_of IS NOT NULL THEN
+          -- Between fronts by the index, and never over what lies before one.
+          batch := NULL;
+          WHILE COALESCE(cardinality(batch), 0) < width LOOP
+            SELECT f.id INTO front FROM unnest(fronts_of) AS f(id) WHERE here IS NULL OR f.id > here ORDER BY f.id LIMIT 1;
+            IF here IS NULL THEN
+              SELECT r.tenant_id INTO next FROM ready r
+                WHERE r.label = lb AND r.tenant_id < COALESCE(front, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY r.tenant_id LIMIT 1;
+            ELSE
+              SELECT r.tenant_id INTO next FROM ready r WHERE r.label = lb AND r.tenant_id > here
+                AND r.tenant_id < COALESCE(front, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY r.tenant_id LIMIT 1;
+            END IF;
+            next := COALESCE(next, front);
+            EXIT WHEN next IS NULL OR (wrapped AND next > p_from);
+            batch := batch || next;
+            here := next;
+          END LOOP;
+        ELSE
         WITH RECURSIVE t(id, n) AS (
           SELECT CASE WHEN here IS NULL THEN (SELECT r.tenant_id FROM ready r WHERE r.label = lb ORDER BY r.tenant_id LIMIT 1)
             ELSE (SELECT r.tenant_id FROM ready r WHERE r.label = lb AND r.tenant_id > here ORDER BY r.tenant_id LIMIT 1) END, 1
@@ -260,6 +295,7 @@ BEGIN
           SELECT (SELECT r.tenant_id FROM ready r WHERE r.label = lb AND r.tenant_id > t.id ORDER BY r.tenant_id LIMIT 1), t.n + 1
           FROM t WHERE t.id IS NOT NULL AND t.n < width
         ) SELECT array_agg(t.id ORDER BY t.n) INTO batch FROM t WHERE t.id IS NOT NULL AND (NOT wrapped OR t.id <= p_from);
+        END IF;
         IF batch IS NULL AND NOT wrapped THEN
           wrapped := true;
           here := NULL; -- the lowest there is
@@ -278,7 +314,8 @@ BEGIN
         RETURN QUERY
           WITH s AS MATERIALIZED (
             SELECT r.tenant_id, r.due, r.n FROM unnest(batch) WITH ORDINALITY AS f(id, ord) CROSS JOIN LATERAL (
-              SELECT q.tenant_id, q.due, q.n FROM ready q WHERE q.label = lb AND q.tenant_id = f.id ORDER BY q.due, q.n LIMIT share FOR UPDATE SKIP LOCKED
+              SELECT q.tenant_id, q.due, q.n FROM ready q WHERE q.label = lb AND q.tenant_id = f.id
+                AND q.due >= COALESCE(fronts_at[array_position(fronts_of, f.id)], -9223372036854775808) ORDER BY q.due, q.n LIMIT share FOR UPDATE SKIP LOCKED
             ) r LIMIT wanted
           ), d AS (
             DELETE FROM ready q USING s WHERE q.label = lb AND q.tenant_id = s.tenant_id AND q.due = s.due AND q.n = s.n RETURNING q.*
@@ -296,10 +333,58 @@ BEGIN
       left_over := left_over - (begun - wanted);
     END LOOP;
   END LOOP;
+  walked := pg_stat_get_xact_tuples_returned('ready_pkey'::regclass) - walked;
+  IF walked > 20000 + 8 * p_limit AND left_over = 0 THEN
+    -- For twenty times as long as this took: what hides meanwhile waits no longer than that, or until there is nothing else.
+    FOR taken IN
+      SELECT h.label, h.tenant_id, max(h.due) AS due FROM held h WHERE h.session = p_session AND h.due > 0 GROUP BY h.label, h.tenant_id
+        ORDER BY h.label, h.tenant_id LIMIT 64
+    LOOP
+      INSERT INTO fronts (label, tenant_id, due, until)
+        VALUES (taken.label, taken.tenant_id, taken.due - 2000000, extract(epoch FROM clock_timestamp() + 20 * (clock_timestamp() - began)) * 1000000)
+        ON CONFLICT (label, tenant_id) DO UPDATE SET due = excluded.due, until = excluded.until;
+    END LOOP;
+  END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION pending() RETURNS boolean
-LANGUAGE sql SECURITY DEFINER SET search_path = tollgate, pg_temp STABLE AS $$ SELECT EXISTS (SELECT FROM ready) OR EXISTS (SELECT FROM openings) $$;
+LANGUAGE sql SECURITY DEFINER SET search_path = tollgate, pg_temp STABLE AS $$ 
+  SELECT EXISTS (SELECT FROM fronts f WHERE EXISTS (SELECT FROM ready q WHERE q.label = f.label AND q.tenant_id = f.tenant_id AND q.due >= f.due))
+    OR EXISTS (SELECT FROM ready) OR EXISTS (SELECT FROM openings) $$;
+
+-- How much waits, of one tenant and mode or of all, by what its workers must have. Nothing is counted beyond `p_bound`, and the oldest is looked
+-- for among the heads of no more tenants than 10,000.
+CREATE OR REPLACE FUNCTION queue_depth(p_tenant uuid, p_mode smallint, p_bound bigint)
+RETURNS TABLE (labels text, ready bigint, parked bigint, held bigint, timers bigint, oldest bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET jit = off STABLE AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+    WITH RECURSIVE sets(id, labels) AS (SELECT 0::bigint, ''::text UNION ALL SELECT s.id, s.labels FROM label_sets s),
+    p AS (SELECT x.label, count(*) AS n FROM (SELECT q.label, q.tenant_id, q.mode FROM parked q LIMIT p_bound) x
+      WHERE p_tenant IS NULL OR (x.tenant_id = p_tenant AND x.mode = p_mode) GROUP BY x.label),
+    h AS (SELECT x.label, count(*) AS n FROM (SELECT q.label, q.tenant_id, q.mode FROM held q LIMIT p_bound) x
+      WHERE p_tenant IS NULL OR (x.tenant_id = p_tenant AND x.mode = p_mode) GROUP BY x.label),
+    t AS (SELECT x.label, count(*) AS n FROM (SELECT q.label, q.tenant_id, q.mode FROM timers q LIMIT p_bound) x
+      WHERE p_tenant IS NULL OR (x.tenant_id = p_tenant AND x.mode = p_mode) GROUP BY x.label),
+    heads(label, tenant_id, at, n) AS (
+      SELECT s.id, r.tenant_id, r.at, 1 FROM sets s CROSS JOIN LATERAL (
+        SELECT q.tenant_id, q.at FROM ready q WHERE q.label = s.id ORDER BY q.tenant_id, q.due, q.n LIMIT 1) r
+      WHERE p_tenant IS NULL
+      UNION ALL
+      SELECT f.label, r.tenant_id, r.at, f.n + 1 FROM heads f CROSS JOIN LATERAL (
+        SELECT q.tenant_id, q.at FROM ready q WHERE q.label = f.label AND q.tenant_id > f.tenant_id ORDER BY q.tenant_id, q.due, q.n LIMIT 1) r
+      WHERE f.n < 10000
+    )
+    SELECT s.labels,
+      CASE WHEN p_tenant IS NULL THEN (SELECT count(*) FROM (SELECT FROM ready q WHERE q.label = s.id LIMIT p_bound) x)
+        ELSE (SELECT count(*) FROM (SELECT FROM ready q WHERE q.label = s.id AND q.tenant_id = p_tenant AND q.mode = p_mode LIMIT p_bound) x) END,
+      COALESCE(p.n, 0), COALESCE(h.n, 0), COALESCE(t.n, 0),
+      CASE WHEN p_tenant IS NULL THEN (SELECT min(f.at) FROM heads f WHERE f.label = s.id)
+        ELSE (SELECT min(x.at) FROM (SELECT q.at FROM ready q WHERE q.label = s.id AND q.tenant_id = p_tenant AND q.mode = p_mode
+          ORDER BY q.due, q.n LIMIT 100) x) END
+    FROM sets s LEFT JOIN p ON p.label = s.id LEFT JOIN h ON h.label = s.id LEFT JOIN t ON t.label = s.id ORDER BY s.labels;
+END $$;
 
 -- Makes due timers ready; answers how many, and when the next is due.
 CREATE OR REPLACE FUNCTION fire_timers(p_limit int, p_now bigint, OUT fired bigint, OUT next bigint)

@@ -84,13 +84,7 @@ struct Handed {
 }
 
 /// Makes nodes claimable; the first goes to the session that asks, if its lease stands.
-fn hand_out(
-    tx: &mut dyn Tx,
-    to: &Handed,
-    ready: &[usize],
-    mut claim: Option<SessionId>,
-    state: RunState,
-) -> Result<Disposed> {
+fn hand_out(tx: &mut dyn Tx, to: &Handed, ready: &[usize], mut claim: Option<SessionId>, state: RunState) -> Result<Disposed> {
     let mut out = Disposed { claimed: Vec::new(), woken: 0, run: state };
     for node in ready {
         let step = Step::Node(u32::try_from(*node).map_err(|_| damaged("a node"))?);

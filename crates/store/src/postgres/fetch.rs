@@ -152,7 +152,13 @@ pub(crate) fn fetched(tx: &mut PgTx, asked: Asked, rows: Vec<PgRow>) -> Result<(
         Asked::Held(want) => {
             for r in rows.iter().map(Row::Postgres) {
                 let name = StepName { step: r.at(0)?, node: r.at(5)? };
-                let row = StepRow { scope: r.scope()?, run: RunId::from_bytes(r.at(1)?), step: step_of(r.at(2)?, name)?, fence: r.at(3)?, terms: Terms::default() };
+                let row = StepRow {
+                    scope: r.scope()?,
+                    run: RunId::from_bytes(r.at(1)?),
+                    step: step_of(r.at(2)?, name)?,
+                    fence: r.at(3)?,
+                    terms: Terms::default(),
+                };
                 tx.held.fetched(name, Some(HeldRow { row, session: SessionId::from_bytes(r.at(4)?), limited: r.at(6)? }));
             }
             tx.held.settle(want);

@@ -88,8 +88,9 @@ impl Actions for SqliteTx<'_> {
     }
 
     fn views(&mut self, _: Scope, run: RunId) -> Result<Vec<View>> {
-        let mut sql = self
-            .sql("SELECT id, state, disposition, resolved, flags, compensates IS NOT NULL, terms FROM actions WHERE run_id = ?1 ORDER BY seq")?;
+        let mut sql = self.sql(
+            "SELECT id, state, disposition, resolved, flags, compensates IS NOT NULL, terms FROM actions WHERE run_id = ?1 ORDER BY seq",
+        )?;
         let mut rows = sql.query([run.as_bytes()]).or_store()?;
         let mut out = Vec::new();
         while let Some(row) = rows.next().or_store()? {

@@ -35,7 +35,12 @@ impl DurableExec for SqliteStore {
         self.engine.exec_command(move |tx| claim(tx, session, limit))
     }
     fn pending(&self) -> Out<'_, bool> {
-        self.engine.look(|c| c.prepare_cached("SELECT EXISTS (SELECT 1 FROM ready) OR EXISTS (SELECT 1 FROM openings)").or_store()?.query_row([], |r| r.get(0)).or_store())
+        self.engine.look(|c| {
+            c.prepare_cached("SELECT EXISTS (SELECT 1 FROM ready) OR EXISTS (SELECT 1 FROM openings)")
+                .or_store()?
+                .query_row([], |r| r.get(0))
+                .or_store()
+        })
     }
     fn fire_timers(&self, limit: u32) -> Out<'_, (u32, Option<Timestamp>)> {
         self.engine.exec_command(move |tx| fire_timers(tx, limit))

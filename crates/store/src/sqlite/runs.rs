@@ -26,11 +26,13 @@ fn read(r: Row<'_>) -> Result<RunRow> {
 
 impl Runs for SqliteTx<'_> {
     fn run(&mut self, scope: Scope, id: RunId) -> Result<Option<RunRow>> {
-        self.sql("SELECT state, cancelling, strict, operator, actions, graph, terms FROM runs WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3")?
-            .query_row(params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok(read(Row::Sqlite(r))))
-            .optional()
-            .or_store()?
-            .transpose()
+        self.sql(
+            "SELECT state, cancelling, strict, operator, actions, graph, terms FROM runs WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3",
+        )?
+        .query_row(params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok(read(Row::Sqlite(r))))
+        .optional()
+        .or_store()?
+        .transpose()
     }
 
     fn insert_run(&mut self, n: &NewRunRow) -> Result<bool> {

@@ -41,6 +41,7 @@ const IN_ORDER: &[(&str, &str)] = &[
     ("SELECT tenant_id, mode, route, key FROM idempotency WHERE expires_at", "the same on SQLite"),
     ("SELECT * FROM ready WHERE label IN", "the queue from its front; embedded, one process takes everything"),
     ("INSERT INTO openings (label, tenant_id, limit_id, reseller_id, mode)\n         SELECT DISTINCT", "once for a deployment"),
+    ("WITH sets(id, labels) AS", "as far as its bound, once in some seconds when somebody asks"),
     ("DELETE FROM parked WHERE step = ?1", "a step that is disposed while it waits; an index would cost every step that is not"),
     ("DELETE FROM ready WHERE step = ?1", "a step that is disposed while it waits; an index would cost every step that is not"),
     ("DELETE FROM timers WHERE step = ?1", "the same"),

@@ -12,6 +12,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("positions", "*", "given after commit; on SQLite the row's own number"),
     ("unpublished", "*", "events wait for the publisher; on SQLite the one writer gives positions at commit"),
     ("event_positions", "*", "given after commit; on SQLite the row's own number"),
+    ("fronts", "*", "where claims look while a snapshot keeps what is gone; SQLite has one writer"),
     ("events", "pos", "the row's number is its position"),
     ("actions", "n", "the row's number is its place in lists; ids on Postgres"),
     ("entries", "n", "the log's number and the position in it"),
