@@ -289,4 +289,37 @@ mod tests {
             assert_eq!(check_label(label).is_ok(), fine, "{label}");
         }
     }
+
+    #[test]
+    fn a_step_has_the_terms_of_its_tool_operator_and_tenant() {
+        use crate::id::{ResellerId, TenantId};
+        let scope = Scope {
+            reseller_id: ResellerId::from_bytes([1; 16]),
+            tenant_id: TenantId::from_bytes([2; 16]),
+            mode: crate::scope::Mode::Live,
+        };
+        let spec = BundleSpec { concurrency: Some(9), ..BundleSpec::default() };
+        let governed = Governed { scope, spec: &spec };
+        let limited = |limit, key: Option<&str>, priority| DispatchSpec {
+            requires: BTreeSet::from(["gpu".to_owned()]),
+            priority,
+            concurrency: Some(ConcurrencySpec { limit, key: key.map(str::to_owned) }),
+        };
+        let (tool, operator) = (limited(5, Some("args.c"), Some(1)), limited(2, None, Some(4)));
+        let tool = Part { name: "t.x", dispatch: &tool, key: Some("c1") };
+        let operator = Part { name: "op", dispatch: &operator, key: None };
+        let terms = governed.acting(Some(tool), Some(operator), None);
+        let expected = [Limit::tool(&scope, "t.x", Some("c1")), Limit::operator(&scope, "op", None), Limit::tenant(&scope)];
+        assert_eq!(terms.limits().collect::<Vec<_>>(), expected);
+        assert_eq!((terms.priority, terms.label), (4, label_of(&BTreeSet::from(["gpu".to_owned()]))));
+        assert_eq!(governed.acting(Some(tool), Some(operator), Some(9)).priority, 9, "its own goes first");
+        assert_eq!(governed.acting(Some(tool), None, None).priority, 1);
+        assert_eq!(governed.asking(operator).limits().count(), 2);
+        assert!(Governed { scope, spec: &BundleSpec::default() }.plain().is_free());
+        // Another tenant, mode or key is another limit; another key of the same tool is under the same maximum.
+        let other = Scope { mode: crate::scope::Mode::Test, ..scope };
+        assert_ne!(Limit::tool(&scope, "t.x", None), Limit::tool(&other, "t.x", None));
+        let (a, b) = (Limit::tool(&scope, "t.x", Some("a")), Limit::tool(&scope, "t.x", Some("b")));
+        assert_eq!((a.class == b.class, a.id == b.id), (true, false));
+    }
 }

@@ -14,7 +14,7 @@ const OPTIONS: Options = Options {
     lease: Duration::from_secs(30),
     poll: Duration::from_secs(5),
     grace: Duration::from_secs(10),
-    ..Options::default()
+    labels: tollgate_core::terms::Labels(None),
 };
 /// Looks at the world, a second apart on a paused clock, before a test gives up.
 const LOOKS: u32 = 300;

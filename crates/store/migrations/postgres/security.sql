@@ -355,12 +355,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path = tollgate, pg_temp STABLE AS $$
 -- How much waits, of one tenant and mode or of all, by what its workers must have. Nothing is counted beyond `p_bound`, and the oldest is looked
 -- for among the heads of no more tenants than 10,000.
 CREATE OR REPLACE FUNCTION queue_depth(p_tenant uuid, p_mode smallint, p_bound bigint)
-RETURNS TABLE (labels text, ready bigint, parked bigint, held bigint, timers bigint, oldest bigint)
+RETURNS TABLE (label bigint, ready bigint, parked bigint, held bigint, timers bigint, oldest bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET jit = off STABLE AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
-    WITH RECURSIVE sets(id, labels) AS (SELECT 0::bigint, ''::text UNION ALL SELECT s.id, s.labels FROM label_sets s),
+    WITH RECURSIVE sets(id) AS (SELECT 0::bigint UNION ALL SELECT s.id FROM label_sets s),
     p AS (SELECT x.label, count(*) AS n FROM (SELECT q.label, q.tenant_id, q.mode FROM parked q LIMIT p_bound) x
       WHERE p_tenant IS NULL OR (x.tenant_id = p_tenant AND x.mode = p_mode) GROUP BY x.label),
     h AS (SELECT x.label, count(*) AS n FROM (SELECT q.label, q.tenant_id, q.mode FROM held q LIMIT p_bound) x
@@ -376,14 +376,14 @@ BEGIN
         SELECT q.tenant_id, q.at FROM ready q WHERE q.label = f.label AND q.tenant_id > f.tenant_id ORDER BY q.tenant_id, q.due, q.n LIMIT 1) r
       WHERE f.n < 10000
     )
-    SELECT s.labels,
+    SELECT s.id,
       CASE WHEN p_tenant IS NULL THEN (SELECT count(*) FROM (SELECT FROM ready q WHERE q.label = s.id LIMIT p_bound) x)
         ELSE (SELECT count(*) FROM (SELECT FROM ready q WHERE q.label = s.id AND q.tenant_id = p_tenant AND q.mode = p_mode LIMIT p_bound) x) END,
       COALESCE(p.n, 0), COALESCE(h.n, 0), COALESCE(t.n, 0),
       CASE WHEN p_tenant IS NULL THEN (SELECT min(f.at) FROM heads f WHERE f.label = s.id)
         ELSE (SELECT min(x.at) FROM (SELECT q.at FROM ready q WHERE q.label = s.id AND q.tenant_id = p_tenant AND q.mode = p_mode
           ORDER BY q.due, q.n LIMIT 100) x) END
-    FROM sets s LEFT JOIN p ON p.label = s.id LEFT JOIN h ON h.label = s.id LEFT JOIN t ON t.label = s.id ORDER BY s.labels;
+    FROM sets s LEFT JOIN p ON p.label = s.id LEFT JOIN h ON h.label = s.id LEFT JOIN t ON t.label = s.id;
 END $$;
 
 -- Makes due timers ready; answers how many, and when the next is due.

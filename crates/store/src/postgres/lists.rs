@@ -95,7 +95,8 @@ impl Ordered for Postgres {
         self.settle(async move {
             let of = scope.map(|s| (*s.tenant_id.as_bytes(), s.mode.as_int())).unzip();
             let params = vec![Param::One(of.0.into()), Param::One(of.1.into()), Param::One(QUEUE_BOUND.into())];
-            let text = "SELECT labels, ready, parked, held, timers, oldest FROM queue_depth($1, $2, $3)";
+            let text = "SELECT COALESCE(s.labels, '') AS labels, q.ready, q.parked, q.held, q.timers, q.oldest \
+                 FROM queue_depth($1, $2, $3) q LEFT JOIN label_sets s ON s.id = q.label ORDER BY 1";
             let answers = self.pool.read(&Tenants::default(), &[Request::new(text, params)]).await?;
             answers.iter().flatten().map(|r| read_line(Row::Postgres(r))).collect()
         })

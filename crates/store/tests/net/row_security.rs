@@ -66,6 +66,7 @@ const DISPATCH_COLUMNS: &[(&str, &str)] = &[
     ("lane", "bytea"),
     ("key", "bytea"),
     ("leaf_hash", "bytea"),
+    ("id", "bigint"),
     ("label", "bigint"),
     ("due", "bigint"),
     ("priority", "smallint"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{DeploymentId, RunId, SessionId};
-use tollgate_core::ports::{Claimed, Clock, Deploy, DurableExec, Effects, Registry};
+use tollgate_core::ports::{Claimed, Clock, Deploy, DurableExec, Effects};
 use tollgate_core::terms::{Labels, Limit, PRIORITY_MAX, Rules, Terms, label_of};
 use tollgate_sim::{Fault, House, LEASE};
 use tollgate_testkit::scope;
