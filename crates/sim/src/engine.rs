@@ -1,5 +1,6 @@
 //! The store under a world: embedded in memory, or a database of its own on a Postgres server.
 
+use std::net::ToSocketAddrs;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -10,9 +11,10 @@ use tollgate_store::testing::Database;
 use tollgate_store::{Between, Login, Options, PgOptions, PgStore, Role, SqliteStore};
 
 use crate::house::HouseError;
+use crate::trips::Trips;
 
 /// Which engine a world stands on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Engine {
     /// SQLite in memory.
     Sqlite,
@@ -24,6 +26,8 @@ pub enum Engine {
     SqliteDiesBetween,
     /// Postgres in that form.
     PostgresApart,
+    /// Postgres, where round trips are counted.
+    PostgresCounted(Trips),
 }
 
 /// Connections live here, outside the worlds' runtimes, whose clocks stand still.
@@ -58,7 +62,7 @@ fn elsewhere<T: Send>(future: impl Future<Output = T> + Send) -> Result<T, House
 }
 
 /// Opens an empty store.
-pub(crate) fn open(engine: Engine, clock: Arc<dyn Clock>) -> Result<Opened, HouseError> {
+pub(crate) fn open(engine: &Engine, clock: Arc<dyn Clock>) -> Result<Opened, HouseError> {
     if matches!(engine, Engine::Sqlite | Engine::SqliteApart | Engine::SqliteDiesBetween) {
         let options = Options { path: None, clock, inline: true, on_commit: Box::new(|_| {}) };
         let store = SqliteStore::open(options)?;
@@ -73,14 +77,16 @@ pub(crate) fn open(engine: Engine, clock: Arc<dyn Clock>) -> Result<Opened, Hous
     let failed = |e: &dyn std::fmt::Display| HouseError::Engine(e.to_string());
     let url = SERVER.as_ref().map_err(|e| HouseError::Engine(e.clone()))?.url("postgres");
     let inline = CONNECTIONS.as_ref().map_err(|e| failed(e))?.handle().clone();
+    let trips = if let Engine::PostgresCounted(trips) = engine { Some(trips.clone()) } else { None };
     let (store, worker, database) = elsewhere(async move {
         let database = Database::create(&url).await.map_err(|e| e.to_string())?;
         let store = log_in(&database.serve(), Role::Serve, Arc::clone(&clock), inline.clone()).await?;
-        let worker = log_in(&database.worker(), Role::Worker, clock, inline).await?;
+        let seen = trips.map_or_else(|| Ok(database.worker()), |t| counted(&t, &database.worker())).map_err(|e| e.to_string())?;
+        let worker = log_in(&seen, Role::Worker, clock, inline).await?;
         Ok::<_, String>((store, worker, database))
     })?
     .map_err(HouseError::Engine)?;
-    let told = |store: PgStore| if engine == Engine::PostgresApart { store.apart(Arc::new(|| true)) } else { store };
+    let told = |store: PgStore| if matches!(engine, Engine::PostgresApart) { store.apart(Arc::new(|| true)) } else { store };
     Ok(Opened { store: Arc::new(told(store)), worker: Arc::new(told(worker)), base: Some(Base(Some(database))) })
 }
 
@@ -88,6 +94,14 @@ async fn log_in(url: &str, role: Role, clock: Arc<dyn Clock>, inline: Handle) ->
     let login = Login::parse(url).map_err(|e| e.to_string())?;
     let options = PgOptions { login, role, readers: 2, clock: Some(clock), inline: Some(inline), on_commit: Box::new(|_| {}) };
     PgStore::open(options).await.map_err(|e| e.to_string())
+}
+
+/// The URL by way of whoever counts.
+fn counted(trips: &Trips, url: &str) -> Result<String, HouseError> {
+    let host = url.rsplit_once('@').map_or(url, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
+    let server = host.to_socket_addrs().ok().and_then(|mut a| a.next());
+    let server = server.ok_or_else(|| HouseError::Engine(format!("round trips are counted over TCP, not over {host}")))?;
+    Ok(url.replacen(host, &trips.before(server)?.to_string(), 1))
 }
 
 /// Every third time nobody is told: the engine of steps learns of it when it next looks.

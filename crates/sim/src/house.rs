@@ -110,7 +110,7 @@ impl House {
     /// When the store does not open.
     pub fn on(engine: Stands, seed: u64, ordering: Ordering, mistake: Mistake) -> Result<Self, HouseError> {
         let clock = Arc::new(SimClock::default());
-        let Opened { store, worker, base } = open(engine, Arc::clone(&clock) as Arc<dyn Clock>)?;
+        let Opened { store, worker, base } = open(&engine, Arc::clone(&clock) as Arc<dyn Clock>)?;
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
         let ids = IdSource::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&entropy));
         let fates = Arc::new(Fates::new(seed));

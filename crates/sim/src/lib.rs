@@ -14,6 +14,7 @@ mod offline;
 mod planes;
 mod rest;
 mod tasks;
+mod trips;
 mod turns;
 mod watch;
 
@@ -25,4 +26,5 @@ pub use history::{Broken, Ran, run, run_on};
 pub use house::{House, HouseError, LEASE};
 pub use mistakes::{Mistake, Mistaken};
 pub use tasks::{Polled, Tasks, Work};
+pub use trips::Trips;
 pub use watch::Watch;

@@ -4,29 +4,29 @@
 
 use tollgate_sim::{Mistake, Stands, run_on};
 
-fn holds(engine: Stands, seeds: std::ops::Range<u64>) {
+fn holds(engine: &Stands, seeds: std::ops::Range<u64>) {
     let only = std::env::var("TOLLGATE_SEED").ok().map(|n| n.parse().unwrap());
     let seeds = only.map_or(seeds, |n: u64| n..n + 1);
-    let broken: Vec<_> = seeds.filter_map(|seed| run_on(engine, seed, Mistake::None).err()).map(|b| b.to_string()).collect();
+    let broken: Vec<_> = seeds.filter_map(|seed| run_on(engine.clone(), seed, Mistake::None).err()).map(|b| b.to_string()).collect();
     assert!(broken.is_empty(), "{engine:?}: {}", broken.join("\n"));
 }
 
 #[test]
 fn random_histories_on_postgres() {
-    holds(Stands::Postgres, 0..30);
+    holds(&Stands::Postgres, 0..30);
 }
 
 #[test]
 fn random_histories_apart() {
-    holds(Stands::SqliteApart, 0..300);
+    holds(&Stands::SqliteApart, 0..300);
 }
 
 #[test]
 fn random_histories_apart_where_the_teller_dies() {
-    holds(Stands::SqliteDiesBetween, 0..300);
+    holds(&Stands::SqliteDiesBetween, 0..300);
 }
 
 #[test]
 fn random_histories_apart_on_postgres() {
-    holds(Stands::PostgresApart, 0..10);
+    holds(&Stands::PostgresApart, 0..10);
 }

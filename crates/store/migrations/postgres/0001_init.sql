@@ -119,6 +119,7 @@ CREATE TABLE entries (
   PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
 CREATE TABLE entries_rest PARTITION OF entries DEFAULT;
+ALTER TABLE entries ALTER COLUMN sealed SET STORAGE EXTERNAL; -- sealed is what cannot be compressed
 CREATE INDEX entries_action ON entries (action) WHERE action IS NOT NULL; -- the ledger of one action
 CREATE TABLE unsequenced (
   n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, entry uuid NOT NULL, leaf_hash bytea NOT NULL,
