@@ -100,16 +100,13 @@ fn step_columns(row: &StepRow) -> Vec<Value> {
 
 fn dispatch(tx: &PgTx, out: &mut Vec<Request>) {
     let forgotten: Vec<StepName> = tx.out.forgotten.iter().map(|(run, step)| step_name(*run, *step)).collect();
-    let named = || forgotten.iter().map(|n| values![n.step, n.node]);
-    if let (Some(ready), Some(timers)) = (Columns::of(named()), Columns::of(named())) {
-        let text = "DELETE FROM ready r USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE r.step = u.step AND r.node = u.node";
-        out.push(ready.request(text));
-        let text = "DELETE FROM timers t USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE t.step = u.step AND t.node = u.node";
-        out.push(timers.request(text));
-    }
-    if let Some(parked) = Columns::of(named()) {
-        let text = "DELETE FROM parked p USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE p.step = u.step AND p.node = u.node";
-        out.push(parked.request(text));
+    // In the order in which others may move a step meanwhile: from a timer to its limit, and from there to the queue.
+    for text in [
+        "DELETE FROM timers t USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE t.step = u.step AND t.node = u.node",
+        "DELETE FROM parked p USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE p.step = u.step AND p.node = u.node",
+        "DELETE FROM ready r USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE r.step = u.step AND r.node = u.node",
+    ] {
+        put(out, text, forgotten.iter().map(|n| values![n.step, n.node]));
     }
     let moved = moves(tx);
     change(
