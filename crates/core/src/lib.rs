@@ -6,6 +6,7 @@
 pub mod action;
 pub mod attempt;
 pub mod canon;
+pub mod change;
 pub mod entries;
 pub mod event;
 pub mod gate;

@@ -99,7 +99,10 @@ impl State {
     /// Reads the table of keys again.
     pub async fn reload_keys(&self) -> Result<(), StoreError> {
         let _one = self.keys.reading.lock().await;
-        self.read_keys().await
+        let read = self.read_keys().await;
+        // A stream whose key was revoked ends.
+        self.stored.send_modify(|n| *n = n.wrapping_add(1));
+        read
     }
 
     async fn read_keys(&self) -> Result<(), StoreError> {

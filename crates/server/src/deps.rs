@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, watch};
-use tollgate_core::ports::{Bundles, Desk, Effects, EventLog, IdSource, LedgerLog, Lists, Registry, Sealer};
+use tollgate_core::ports::{Bundles, ChangeLog, Desk, Effects, EventLog, IdSource, LedgerLog, Lists, Registry, Sealer};
 use tollgate_core::scope::Scope;
 
 use crate::auth::Keys;
@@ -22,6 +22,8 @@ pub trait Health: Send + Sync {
 pub struct Deps {
     /// Events in and out.
     pub events: Arc<dyn EventLog>,
+    /// Changes of state out.
+    pub changes: Arc<dyn ChangeLog>,
     /// Lists.
     pub lists: Arc<dyn Lists>,
     /// Everything that people and programs do.
@@ -59,7 +61,9 @@ pub struct Options {
     pub body_timeout: Duration,
     /// Pause between the comments that keep an idle stream open.
     pub heartbeat: Duration,
-    /// Pause between looks at the event log of an idle stream: what other processes stored is seen this late.
+    /// Counts how often positions were given to what any process stored: wakes streams. None: they look at intervals.
+    pub positions: Option<watch::Receiver<u64>>,
+    /// Pause between looks at the event log of an idle stream that is not woken: what other processes stored is seen this late.
     pub stream_poll: Duration,
     /// Most streams at once, each holding one page of events in memory.
     pub max_streams: usize,
@@ -78,6 +82,7 @@ impl Default for Options {
             max_batch_events: 10_000,
             body_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
+            positions: None,
             stream_poll: Duration::from_millis(500),
             max_streams: 256,
             changes: None,

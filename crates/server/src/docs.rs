@@ -35,6 +35,7 @@ fn error(status: u16) -> RefOr<Response> {
         404 => "No such thing in this tenant and mode: `not_found`",
         408 => "The body did not arrive in time: `request_timeout`",
         409 => "It does not fit what is there: `idempotency_conflict`, `state_conflict`, `entity_locked`",
+        410 => "What the cursor stands at is not kept any more: `cursor_expired`",
         413 => "The body is too long: `payload_too_large`",
         415 => "The content type is missing or not taken: `unsupported_media_type`",
         429 => "Too much at once: `rate_limited`",
@@ -73,7 +74,9 @@ errors! {
     /// Of reading one thing.
     ReadErrors: 400 401 403 404 500 503;
     /// Of a stream.
-    StreamErrors: 400 401 403 429 500 503;
+    StreamErrors: 400 401 403 410 500 503;
+    /// Of the stream of one thing.
+    OneStreamErrors: 400 401 403 404 410 500 503;
     /// Of a change that carries a body.
     WriteErrors: 400 401 403 404 408 409 413 415 500 503;
     /// Of a change without a body.

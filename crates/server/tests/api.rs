@@ -11,6 +11,8 @@ mod borders;
 mod events;
 #[path = "api/flow.rs"]
 mod flow;
+#[path = "api/follow.rs"]
+mod follow;
 #[path = "api/hooks.rs"]
 mod hooks;
 #[path = "api/service.rs"]

@@ -40,6 +40,8 @@ pub enum Law {
     Fence,
     /// A run of a graph has one result of each step, and none before what the step depends on.
     Graph,
+    /// Whoever follows the changes of state knows how everything stands, and was told of each change once.
+    Told,
     /// Leases stand and lapse by the store's clock.
     Lease,
     /// The world comes to rest.

@@ -55,6 +55,24 @@ impl Drop for Base {
     }
 }
 
+/// An empty store without a world around it.
+pub struct Bare {
+    /// Its ports.
+    pub store: Arc<dyn Ports>,
+    _base: Option<Base>,
+}
+
+impl Bare {
+    /// Opens one on an engine.
+    ///
+    /// # Errors
+    /// When there is no such engine here.
+    pub fn open(engine: &Engine, clock: Arc<dyn Clock>) -> Result<Self, HouseError> {
+        let Opened { store, base, .. } = open(engine, clock)?;
+        Ok(Self { store, _base: base })
+    }
+}
+
 /// Runs a future on the connections' runtime, from whichever thread.
 fn elsewhere<T: Send>(future: impl Future<Output = T> + Send) -> Result<T, HouseError> {
     let runtime = CONNECTIONS.as_ref().map_err(|e| HouseError::Engine(e.to_string()))?;

@@ -311,6 +311,7 @@ impl House {
         checks.lanes();
         let mut faults = checks.faults;
         faults.extend(crate::checks::ledger(self).await?);
+        faults.extend(crate::told::told(self, &actions).await?);
         Ok(faults)
     }
 

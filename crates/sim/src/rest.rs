@@ -16,6 +16,7 @@ use tollgate_testkit::{Odds, TAKE_BACK, scope, spec, undo_id};
 use crate::checks::{Checks, Fault, Law, ledger};
 use crate::history::{History, Sent};
 use crate::house::{House, HouseError};
+use crate::told::told;
 
 const ROUNDS_MAX: u32 = 400;
 /// A lease and a little.
@@ -138,6 +139,7 @@ impl History {
         checks.undone(&self.under_way, &took_effect);
         self.faults = checks.faults;
         self.faults.extend(ledger(&self.h).await?);
+        self.faults.extend(told(&self.h, &actions).await?);
         self.effects(&actions, &took_effect);
         self.complete(&actions).await?;
         self.stranded().await?;

@@ -22,6 +22,8 @@ pub struct Committed {
     pub entries: bool,
     /// The event log grew.
     pub events: bool,
+    /// Runs, actions or steps changed their states.
+    pub changes: bool,
     /// A deployment, status, secret or key changed. Not told by the embedded engine: its one process knows what it changes.
     pub config: bool,
 }

@@ -15,7 +15,7 @@ mod postgres;
 mod query;
 mod row;
 mod sqlite;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tx;
 mod value;

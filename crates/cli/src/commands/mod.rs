@@ -21,4 +21,5 @@ pub mod schema;
 pub mod secrets;
 pub mod serve;
 pub mod timeline;
+mod watch;
 pub mod worker;

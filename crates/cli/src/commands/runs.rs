@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::page::{Listing, Page};
-use super::timeline;
+use super::{timeline, watch};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{text, time};
@@ -27,6 +27,11 @@ pub enum Runs {
     },
     /// Show one run as a timeline
     Show {
+        /// The run, `run_…`
+        id: String,
+    },
+    /// Print what becomes of a run as it happens, until it is over
+    Watch {
         /// The run, `run_…`
         id: String,
     },
@@ -53,6 +58,7 @@ pub async fn run(cx: &Context, what: Runs) -> Result<(), Failure> {
             };
             page.print(cx, listing).await?;
         }
+        Runs::Watch { id } => watch::watch(cx, &id).await?,
         Runs::Show { id } => {
             let run = cx.client().await?.json(Method::GET, &format!("/v1/runs/{}", part(&id)), None).await?;
             if cx.out.json {

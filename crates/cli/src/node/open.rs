@@ -14,7 +14,7 @@ use tollgate_core::terms::Rules;
 use tollgate_core::verdict::Principal;
 use tollgate_store::{OpenError, Role, SetupError};
 use tollgate_vault::Vault;
-use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signer};
+use tollgate_worker::{Counter, CounterDeps, Deps, Keeper, Options, Service, ServiceDeps, Signals, Signer};
 
 use super::base::{Base, Following};
 use super::bundles::LiveBundles;
@@ -138,6 +138,8 @@ pub struct Node {
     pub is_shared: bool,
     /// Counts changes of what governs actions, whichever process made them.
     pub changes: watch::Receiver<u64>,
+    /// What wakes its loops and streams.
+    pub signals: Arc<Signals>,
     /// Set when the process is about to stop: it is not ready any more.
     pub leaving: Arc<AtomicBool>,
     #[expect(dead_code, reason = "held for its lock, released when dropped")]
@@ -193,7 +195,7 @@ impl Node {
             signals: Arc::clone(&base.signals),
             hands: setup.part.hands(&service),
         }));
-        let Base { store, vault, bundles, ids, changes, following, .. } = base;
+        let Base { store, vault, bundles, ids, changes, following, signals } = base;
         let part = setup.part;
         Ok(Self {
             home,
@@ -208,6 +210,7 @@ impl Node {
             part,
             is_shared,
             changes,
+            signals,
             leaving: Arc::default(),
             held,
             following,

@@ -66,8 +66,8 @@ impl Wakes {
         if news.entries {
             self.signals.entries();
         }
-        if news.events {
-            self.signals.events();
+        if news.events || news.changes {
+            self.signals.positions();
         }
         if news.config {
             self.changed();
@@ -105,6 +105,9 @@ pub(super) async fn open(place: &Place, role: Role, home: &Home, wakes: &Arc<Wak
                 }
                 if news.entries {
                     signals.entries();
+                }
+                if news.events || news.changes {
+                    signals.positions();
                 }
             });
             let path = Some(home.path("store.db"));

@@ -60,6 +60,7 @@ impl Node {
         };
         let deps = Deps {
             events,
+            changes: Arc::clone(&self.store) as _,
             lists: Arc::clone(&self.store) as _,
             desk: Arc::clone(&self.desk) as Arc<dyn Desk>,
             ledger: Arc::clone(&self.store) as _,
@@ -71,7 +72,12 @@ impl Node {
             health: Arc::new(Ready { service: self.service.clone(), leaving: Arc::clone(&self.leaving) }),
             metrics: meter.0.clone(),
         };
-        let mut options = Options { hooks: Some(scopes()[0]), changes: Some(self.changes.clone()), ..Options::default() };
+        let mut options = Options {
+            hooks: Some(scopes()[0]),
+            changes: Some(self.changes.clone()),
+            positions: Some(self.signals.given()),
+            ..Options::default()
+        };
         if self.is_shared {
             options.keys_max_age = KEYS_MAX_AGE;
         }

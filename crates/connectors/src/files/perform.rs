@@ -49,7 +49,7 @@ pub(crate) async fn call(root: PathBuf, operation: Operation, left: Duration, cl
     if left.is_zero() {
         return given_up();
     }
-    let commit = Arc::new(Commit::default());
+    let commit = Arc::new(Commit::within(left));
     let writes = matches!(operation, Operation::Write { .. });
     let work = tokio::task::spawn_blocking({
         let commit = commit.clone();

@@ -61,7 +61,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_question_of_the_end_is_the_point_of_no_return() {
-        let commit = Arc::new(Commit::default());
+        let commit = Arc::new(Commit::within(std::time::Duration::from_secs(60)));
         let body = GatedBody::new(commit.clone(), Some("{}".into()));
         assert_eq!(body.size_hint().exact(), Some(2));
         assert!(!body.is_end_stream());
@@ -72,7 +72,7 @@ mod tests {
     #[tokio::test]
     async fn an_abandoned_body_breaks_off_even_when_it_is_empty() {
         for data in [None, Some("{}".to_owned())] {
-            let commit = Arc::new(Commit::default());
+            let commit = Arc::new(Commit::within(std::time::Duration::from_secs(60)));
             let body = GatedBody::new(commit.clone(), data);
             assert!(commit.abandon());
             assert!(!body.is_end_stream());

@@ -38,12 +38,12 @@ pub(crate) async fn call(connector: &HttpConnector, tool: &HttpTool, parts: &Par
     let scrub = Scrubber::new(request.secret.as_ref().map(tollgate_core::ports::SecretLease::expose));
     let keyed = tool.idempotency_header.is_some() && request.remote_key.is_some();
     let outcomes = Outcomes { tool, scrub: &scrub, keyed, now: request.now };
-    let commit = Arc::new(Commit::default());
+    let left = request.deadline_at.since(request.now);
+    let commit = Arc::new(Commit::within(left));
     let (client, prepared) = match prepare(connector, tool, parts, request, &commit) {
         Ok(ready) => ready,
         Err(message) => return AttemptOutcome::NotSent { message: scrub.text(&message), retryable: false },
     };
-    let left = request.deadline_at.since(request.now);
     if left.is_zero() {
         return AttemptOutcome::NotSent { message: "nothing was sent: the deadline had passed".into(), retryable: true };
     }

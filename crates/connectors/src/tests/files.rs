@@ -225,7 +225,7 @@ async fn a_deadline_that_passed_writes_nothing() {
 #[tokio::test]
 async fn a_write_given_up_before_the_rename_leaves_no_trace() {
     let dir = TempDir::new().unwrap();
-    let commit = crate::commit::Commit::default();
+    let commit = crate::commit::Commit::within(std::time::Duration::from_secs(60));
     assert!(commit.abandon());
     let operation = crate::files::Operation::Write { path: "a".into(), content: "x".into() };
     let outcome = crate::files::perform(dir.path(), &operation, &commit, &crate::files::Cleaned::default());

@@ -1,6 +1,7 @@
 //! The ports: what the core asks of the outside, as traits and their command types.
 
 mod bundles;
+mod changes;
 mod clock;
 mod desk;
 mod effects;
@@ -19,6 +20,7 @@ mod vault;
 mod webhooks;
 
 pub use bundles::{Active, Bundle, Bundles};
+pub use changes::{ChangeLog, Changes};
 pub use clock::{Clock, Entropy, IdSource};
 pub use desk::{Actor, Answer, Desk, DeskError, DeskOut, DirectAction, ExportFilter, IssuedKey, SecretInfo};
 pub use effects::{
@@ -47,6 +49,6 @@ pub use webhooks::{VerifiedWebhook, WebhookError, WebhookVerifier};
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Every port of a store.
-pub trait Ports: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists {}
+pub trait Ports: EventLog + ChangeLog + Effects + DurableExec + LedgerLog + Registry + Lists {}
 
-impl<T: EventLog + Effects + DurableExec + LedgerLog + Registry + Lists> Ports for T {}
+impl<T: EventLog + ChangeLog + Effects + DurableExec + LedgerLog + Registry + Lists> Ports for T {}

@@ -43,6 +43,10 @@ codes! {
     InvalidCursor, "invalid_cursor", BAD_REQUEST, "invalid_request",
         "The cursor was not made by this list, or the filters changed since it was made. A cursor is bound to its query.",
         "Start again without a cursor, or repeat exactly the query whose `next_cursor` it was. Only `limit` may change between pages.";
+    /// A stream's cursor is older than what is kept.
+    CursorExpired, "cursor_expired", GONE, "invalid_request",
+        "The cursor of this stream stands at something that is not kept any more: retention has taken it away, and what followed it may be gone too.",
+        "Leave the cursor out to start with the oldest that is kept, and read what lies before that from lists and receipts.";
     /// No usable API key.
     KeyInvalid, "key_invalid", UNAUTHORIZED, "authentication",
         "The request carries no API key, or one that this service does not know.",

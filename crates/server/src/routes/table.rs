@@ -17,6 +17,8 @@ fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Frame::openapi())
         .routes(routes!(events::post_event, events_read::list_events))
         .routes(routes!(stream::stream))
+        .routes(routes!(stream::changes))
+        .routes(routes!(stream::of_run))
         .routes(routes!(events_read::get_event))
         .routes(routes!(hooks::post_hook))
         .routes(routes!(runs::list_runs))

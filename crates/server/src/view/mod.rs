@@ -1,6 +1,7 @@
 //! JSON views of records: what clients see. They decide nothing.
 
 mod action;
+mod change;
 mod config;
 mod entry;
 mod event;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 pub(crate) use action::{ActionView, ApprovalView, LiftedView};
+pub(crate) use change::ChangeView;
 pub(crate) use config::{ConnectorView, KeyView, NewKeyView, OperatorView, PoliciesView, SecretView};
 pub(crate) use entry::{CheckpointView, EntryView, HopView};
 pub(crate) use event::{EventView, OwnedEvent, event_json};

@@ -150,7 +150,7 @@ async fn a_stream_ends_with_its_key_and_when_events_cannot_be_read() {
 async fn there_are_only_so_many_at_once() {
     let house = house(60_000).await;
     let open = [house.call("GET", "/v1/events/stream").open().await, house.call("GET", "/v1/events/stream").open().await];
-    insta::assert_snapshot!(house.call("GET", "/v1/events/stream").go().await.error(), @"429 rate_limited, again in 1 s: 2 streams are open, which is the most at once: close one or try again");
+    insta::assert_snapshot!(house.call("GET", "/v1/events/stream").go().await.error(), @"503 service_unavailable, again in 2 s: 2 streams are open, which is the most at once: close one or try again");
     drop(open);
     assert_eq!(house.call("GET", "/v1/events/stream").open().await.status(), 200, "a closed stream makes room");
 }

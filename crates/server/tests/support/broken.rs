@@ -1,17 +1,22 @@
-//! An event log that can be told to fail: a full disk, an answer that is lost.
+//! Logs that can be told to fail, or to have forgotten everything: a full disk, an answer that is lost, retention.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tollgate_core::event::Event;
-use tollgate_core::id::{EventId, ReplayId, SessionId};
-use tollgate_core::ports::{BoxFuture, ConfigRev, Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState, StoreError};
+use tollgate_core::id::{EventId, ReplayId, RunId, SessionId};
+use tollgate_core::ports::{
+    BoxFuture, ChangeLog, Changes, ConfigRev, Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState, StoreError,
+};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
 /// The decorator.
 pub struct Broken {
     log: Arc<dyn EventLog>,
+    changes: Arc<dyn ChangeLog>,
+    empty: AtomicBool,
     with: Mutex<Option<StoreError>>,
 }
 
@@ -19,8 +24,17 @@ type Out<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl Broken {
     /// Whole, for now.
-    pub fn new(log: Arc<dyn EventLog>) -> Self {
-        Self { log, with: Mutex::default() }
+    pub fn new(log: Arc<dyn EventLog>, changes: Arc<dyn ChangeLog>) -> Self {
+        Self { log, changes, empty: AtomicBool::new(false), with: Mutex::default() }
+    }
+
+    /// From now on nothing is there any more.
+    pub fn forget(&self) {
+        self.empty.store(true, Ordering::Relaxed);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.empty.load(Ordering::Relaxed)
     }
 
     /// From now on writes and reads of events fail like this; `AnswerLost` does the write first, damage called `panic` panics.
@@ -30,6 +44,18 @@ impl Broken {
 
     fn now(&self) -> Option<StoreError> {
         self.with.lock().clone()
+    }
+}
+
+impl ChangeLog for Broken {
+    fn changes_after(&self, scope: Scope, run: Option<RunId>, position: u64) -> Out<'_, Changes> {
+        if self.is_empty() {
+            return Box::pin(std::future::ready(Ok(Changes { to: position, ..Changes::default() })));
+        }
+        self.changes.changes_after(scope, run, position)
+    }
+    fn changes_from(&self, scope: Scope) -> Out<'_, Option<u64>> {
+        if self.is_empty() { Box::pin(std::future::ready(Ok(None))) } else { self.changes.changes_from(scope) }
     }
 }
 
@@ -57,6 +83,7 @@ impl EventLog for Broken {
     fn events_after(&self, scope: Scope, position: u64, limit: u32) -> Out<'_, Vec<(u64, Event)>> {
         match self.now() {
             Some(e) => Box::pin(std::future::ready(Err(e))),
+            None if self.is_empty() => Box::pin(std::future::ready(Ok(Vec::new()))),
             None => self.log.events_after(scope, position, limit),
         }
     }

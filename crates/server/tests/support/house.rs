@@ -116,7 +116,7 @@ impl House {
     }
 
     /// With other options.
-    pub async fn with(clock: Arc<dyn Clock>, options: Options) -> Self {
+    pub async fn with(clock: Arc<dyn Clock>, mut options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let signals = Arc::new(Signals::default());
         let store = Arc::new(open(dir.path(), &clock, &signals));
@@ -165,6 +165,7 @@ impl House {
             signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&signals),
         };
+        let positions = signals.given();
         let service = Service::new(deps, WorkerOptions::default());
         service.start().await.unwrap();
         let hands = Arc::new(service.clone());
@@ -178,9 +179,11 @@ impl House {
             signals,
             hands: Some(Arc::clone(&hands) as _),
         }));
-        let broken = Arc::new(Broken::new(Arc::new(Taking::new(Arc::clone(&store) as _, hands))));
+        let broken = Arc::new(Broken::new(Arc::new(Taking::new(Arc::clone(&store) as _, hands)), Arc::clone(&store) as _));
+        options.positions = options.positions.or_else(|| Some(positions));
         let deps = Deps {
             events: Arc::clone(&broken) as _,
+            changes: Arc::clone(&broken) as _,
             lists: Arc::clone(&store) as _,
             desk: Arc::clone(&desk) as _,
             ledger: Arc::clone(&store) as _,
@@ -218,6 +221,9 @@ fn open(dir: &Path, clock: &Arc<dyn Clock>, signals: &Arc<Signals>) -> SqliteSto
         }
         if news.entries {
             signals.entries();
+        }
+        if news.events || news.changes {
+            signals.positions();
         }
     };
     let path = Some(dir.join("store.db"));

@@ -28,14 +28,14 @@ GRANT SELECT ON ALL TABLES IN SCHEMA tollgate TO tollgate_serve;
 GRANT INSERT ON ALL TABLES IN SCHEMA tollgate TO tollgate_serve;
 GRANT UPDATE ON meta, idempotency, runs, graphs, actions, effect_keys, lanes, sessions, approvals, approval_queues, denials, replays, logs, statuses,
   api_keys, secrets, held, timers, ready TO tollgate_serve;
-GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, sessions, tellings, denials, unsequenced, unpublished, secrets, parked, limits TO tollgate_serve;
+GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, sessions, tellings, denials, unsequenced, unpublished, outbox_queue, secrets, parked, limits TO tollgate_serve;
 
 -- A worker changes execution state and appends to the ledger, and no more.
 GRANT SELECT ON meta, scopes, events, runs, actions, effect_keys, key_waiters, lanes, ready, held, timers, parked, blocked, sessions, approvals,
   approval_queues, denials, tellings, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs, graphs, journal,
   blobs TO tollgate_worker;
 GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals, approval_queues, denials, tellings, entries,
-  unsequenced, subject_keys, journal, blobs, parked, openings TO tollgate_worker;
+  unsequenced, subject_keys, journal, blobs, outbox_queue, parked, openings TO tollgate_worker;
 GRANT UPDATE ON runs, graphs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
 GRANT DELETE ON key_waiters, lanes, ready, held, timers, parked, blocked, sessions, tellings TO tollgate_worker;
 

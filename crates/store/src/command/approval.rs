@@ -59,7 +59,7 @@ pub(crate) fn ask(tx: &mut dyn Tx, c: &AskApproval) -> Result<()> {
         tx.append(c.scope, entry)?;
     }
     park(tx, &a, Trigger::ApprovalAsked, c.lease)?;
-    tx.change_action(c.scope, c.action, &ActionChange::Approval(c.approval))?;
+    tx.change_action(c.action, &ActionChange::Approval(c.approval))?;
     tx.release(c.run, Step::Action(c.action))?;
     keys::let_go(tx, &a)?;
     leave_lane(tx, &a)?;

@@ -104,14 +104,14 @@ pub(crate) fn look_at_key(tx: &mut dyn Tx, scope: Scope, action: ActionId, lease
 
 /// Keeps the fence on the row, since no dispatch row holds it while the action waits.
 pub(crate) fn park(tx: &mut dyn Tx, a: &ActionHead, trigger: Trigger, lease: Lease) -> Result<ActionState> {
-    let to = set_state(tx, a.scope, a.id, a.state, trigger)?;
-    tx.change_action(a.scope, a.id, &ActionChange::Fence(lease.fence))?;
+    let to = set_state(tx, (a.scope, a.run), a.id, a.state, trigger)?;
+    tx.change_action(a.id, &ActionChange::Fence(lease.fence))?;
     Ok(to)
 }
 
 fn write_intent(tx: &mut dyn Tx, c: &BeginAttempt, a: &ActionHead) -> Result<()> {
     tx.append(c.scope, &c.entry)?;
-    set_state(tx, c.scope, c.action, a.state, Trigger::Began)?;
+    set_state(tx, (a.scope, a.run), c.action, a.state, Trigger::Began)?;
     // The first attempt of a generation starts the clock of the remote's key.
     let fresh = c.generation != a.generation || a.attempts.generation_began == Timestamp::default();
     let began = if fresh { tx.now() } else { a.attempts.generation_began };
@@ -126,5 +126,5 @@ fn write_intent(tx: &mut dyn Tx, c: &BeginAttempt, a: &ActionHead) -> Result<()>
         intent: c.entry.id,
         session: c.lease.session,
     };
-    tx.change_action(c.scope, c.action, &change)
+    tx.change_action(c.action, &change)
 }

@@ -36,11 +36,11 @@ pub(crate) fn append(tx: &mut dyn Tx, of: &ActionHead, c: &Compensation, at: Tim
         at,
     })?;
     tx.change_run(scope, of.run, &RunChange::OneMore, at)?;
-    set_state(tx, scope, id, ActionState::Proposed, Trigger::Callable)?;
+    set_state(tx, (scope, of.run), id, ActionState::Proposed, Trigger::Callable)?;
     if let Some((reason, detail)) = &c.fault {
         // Specs are pinned: no deployment changes what it lacks, so that nothing wakes it.
-        set_state(tx, scope, id, ActionState::Ready, Trigger::Blocked)?;
-        tx.change_action(scope, id, &ActionChange::Noted { reason: Some(reason), detail: Some(detail) })?;
+        set_state(tx, (scope, of.run), id, ActionState::Ready, Trigger::Blocked)?;
+        tx.change_action(id, &ActionChange::Noted { reason: Some(reason), detail: Some(detail) })?;
         return Ok(Appended::default());
     }
     if let (Some(lane), true) = (&c.action.lane, c.action.lane == of.lane) {
@@ -70,7 +70,7 @@ pub(crate) fn block(tx: &mut dyn Tx, c: &Block) -> Result<()> {
         return Err(StoreError::Conflict(format!("an action that is {} cannot be blocked", a.state)));
     }
     park(tx, &a, Trigger::Blocked, c.lease)?;
-    tx.change_action(c.scope, c.action, &ActionChange::Noted { reason: Some(&c.reason), detail: c.detail.as_deref() })?;
+    tx.change_action(c.action, &ActionChange::Noted { reason: Some(&c.reason), detail: c.detail.as_deref() })?;
     tx.execute(Statement {
         text: "INSERT INTO blocked (action, run_id, reseller_id, tenant_id, mode) VALUES ($1, $2, $3, $4, $5)",
         values: values![
@@ -101,7 +101,7 @@ pub(crate) fn wake(tx: &mut dyn Tx, scope: Scope) -> Result<u32> {
     let found = fetch(tx, &query)?;
     for (action, run) in &found {
         unblock(tx, *action)?;
-        tx.change_action(scope, *action, &ActionChange::Noted { reason: None, detail: None })?;
+        tx.change_action(*action, &ActionChange::Noted { reason: None, detail: None })?;
         lanes::wake_action(tx, scope, *run, *action, ActionState::Blocked)?;
     }
     Ok(u32::try_from(found.len()).unwrap_or(u32::MAX))

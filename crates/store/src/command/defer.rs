@@ -23,7 +23,7 @@ pub(crate) fn defer(tx: &mut dyn Tx, c: &Defer) -> Result<()> {
     if let Some(close) = &c.close {
         close_attempt(tx, &a, close)?;
     }
-    set_state(tx, c.scope, c.action, a.state, trigger)?;
+    set_state(tx, (c.scope, a.run), c.action, a.state, trigger)?;
     let (doubt_deadline, until) = by_this_clock(&a, c);
     let change = ActionChange::Deferred {
         in_doubt: c.attempts.in_doubt,
@@ -32,7 +32,7 @@ pub(crate) fn defer(tx: &mut dyn Tx, c: &Defer) -> Result<()> {
         verify_failures: c.attempts.verify_failures,
         fence: c.lease.fence,
     };
-    tx.change_action(c.scope, c.action, &change)?;
+    tx.change_action(c.action, &change)?;
     tx.release(c.run, step)?;
     tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence: c.lease.fence, terms: a.terms }, until)?;
     tx.wake();
@@ -65,5 +65,5 @@ pub(crate) fn check_close(a: &ActionHead, close: Option<&CloseAttempt>) -> Resul
 /// Writes the result of an attempt.
 pub(crate) fn close_attempt(tx: &mut dyn Tx, a: &ActionHead, close: &CloseAttempt) -> Result<()> {
     tx.append(a.scope, &close.entry)?;
-    tx.change_action(a.scope, a.id, &ActionChange::Closed { end: close.entry.id })
+    tx.change_action(a.id, &ActionChange::Closed { end: close.entry.id })
 }

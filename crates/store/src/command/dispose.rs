@@ -33,7 +33,7 @@ pub(crate) fn dispose(tx: &mut dyn Tx, c: &Dispose) -> Result<Disposed> {
         tx.append(c.scope, entry)?;
     }
     tx.append(c.scope, &c.disposal.receipt)?;
-    set_state(tx, c.scope, c.action, a.state, trigger)?;
+    set_state(tx, (c.scope, a.run), c.action, a.state, trigger)?;
     write_disposal(tx, c)?;
     match c.authority {
         Authority::Lease(_) => tx.release(c.run, Step::Action(c.action))?,
@@ -111,5 +111,5 @@ fn write_disposal(tx: &mut dyn Tx, c: &Dispose) -> Result<()> {
         receipt: d.receipt.id,
         output: d.output.as_deref(),
     };
-    tx.change_action(c.scope, c.action, &change)
+    tx.change_action(c.action, &change)
 }

@@ -180,7 +180,7 @@ fn act(tx: &mut dyn Tx, m: &Moving<'_>, c: &FinishNode, action: &NewAction) -> R
     let node = Some((c.node, c.request));
     tx.insert_action(&NewActionRow { scope, run, seq: m.row.actions, action, strict: false, compensates: None, node, at: c.at })?;
     tx.change_run(scope, run, &RunChange::OneMore, c.at)?;
-    set_state(tx, scope, action.id, ActionState::Proposed, Trigger::Callable)?;
+    set_state(tx, (scope, run), action.id, ActionState::Proposed, Trigger::Callable)?;
     let claimed = dispatch::make_ready(tx, &StepRow { scope, run, step: Step::Action(action.id), fence: 0, terms: action.terms }, c.claim)?;
     Ok(Disposed { woken: u32::from(claimed.is_none()), claimed: claimed.into_iter().collect(), run: m.row.state })
 }

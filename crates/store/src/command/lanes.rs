@@ -59,7 +59,7 @@ pub(crate) fn wake_action(tx: &mut dyn Tx, scope: Scope, run: RunId, action: Act
     let Some(to) = waits.on(Trigger::Woken) else { return Ok(()) };
     let (fence, terms) = tx.waiting(scope, action)?.ok_or(StoreError::NotFound)?;
     // Kept on its row while it waits, so that fences never repeat.
-    if tx.move_action(scope, action, waits, to)? {
+    if tx.move_action((scope, run), action, waits, to)? {
         make_ready(tx, &StepRow { scope, run, step: Step::Action(action), fence, terms }, None)?;
     }
     Ok(())

@@ -26,8 +26,8 @@ pub(crate) fn resolve(tx: &mut dyn Tx, c: &Resolve) -> Result<Disposed> {
         return Err(StoreError::Conflict(message.to_owned()));
     }
     tx.append(c.scope, &c.entry)?;
-    set_state(tx, c.scope, c.action, ActionState::Unknown, Trigger::Resolved)?;
-    tx.change_action(c.scope, c.action, &ActionChange::Resolved(c.applied))?;
+    set_state(tx, (c.scope, a.run), c.action, ActionState::Unknown, Trigger::Resolved)?;
+    tx.change_action(c.action, &ActionChange::Resolved(c.applied))?;
     if let Some(claim) = &a.key {
         let change = if c.applied { KeyChange::Consume } else { KeyChange::Free };
         // The remote keeps what it knows of this generation: should the person be wrong, it still recognises the repetition.

@@ -43,7 +43,7 @@ pub(crate) fn advance_run(
     let mut woken = 0;
     for i in &step.ready {
         let Some(v) = views.get(*i) else { continue };
-        set_state(tx, scope, v.id, ActionState::Proposed, Trigger::Callable)?;
+        set_state(tx, (scope, run), v.id, ActionState::Proposed, Trigger::Callable)?;
         match dispatch::make_ready(tx, &StepRow { scope, run, step: Step::Action(v.id), fence: 0, terms: v.terms }, claim)? {
             Some(c) => claimed.push(c),
             None => woken += 1,
@@ -61,9 +61,9 @@ pub(crate) fn advance_run(
 }
 
 /// Moves an action by the table; anything else is damage, for commands check before they write.
-pub(crate) fn set_state(tx: &mut dyn Tx, scope: Scope, action: ActionId, from: ActionState, trigger: Trigger) -> Result<ActionState> {
+pub(crate) fn set_state(tx: &mut dyn Tx, of: (Scope, RunId), action: ActionId, from: ActionState, trigger: Trigger) -> Result<ActionState> {
     let to = from.on(trigger).ok_or_else(|| StoreError::Conflict(format!("an action that is {from} cannot take `{trigger:?}`")))?;
-    if tx.move_action(scope, action, from, to)? { Ok(to) } else { Err(StoreError::Conflict(format!("the action is no longer {from}"))) }
+    if tx.move_action(of, action, from, to)? { Ok(to) } else { Err(StoreError::Conflict(format!("the action is no longer {from}"))) }
 }
 
 /// Disposes an action that will never be callable. Its receipt needs nothing but what the row holds.
@@ -83,10 +83,10 @@ fn skip(tx: &mut dyn Tx, scope: Scope, action: ActionId, id: EntryId, at: Timest
     };
     let entry = new_entry(id, scope, at, Body::Receipt(Box::new(receipt))).map_err(|e| StoreError::Conflict(e.to_string()))?;
     tx.append(scope, &entry)?;
-    set_state(tx, scope, action, ActionState::Proposed, Trigger::Disposed)?;
+    set_state(tx, (scope, record.run), action, ActionState::Proposed, Trigger::Disposed)?;
     let reason = "earlier_action_failed";
     let change = ActionChange::Disposed { disposition: Disposition::Skipped, reason, detail: None, receipt: id, output: None };
-    tx.change_action(scope, action, &change)?;
+    tx.change_action(action, &change)?;
     if let Some(lane) = &record.lane {
         lanes::leave(tx, scope, lane, *action.as_bytes())?;
     }

@@ -1,5 +1,6 @@
 //! The ports, each a thin line to its command or query, for any engine.
 
+mod changes;
 mod effects;
 mod events;
 mod graphs;

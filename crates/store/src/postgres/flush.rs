@@ -83,6 +83,7 @@ pub(crate) fn requests(tx: &PgTx) -> Result<Vec<Request>> {
     keys(tx, &mut out);
     lanes(tx, &mut out);
     additions(tx, &mut out);
+    outbox(tx, &mut out);
     if tx.rev_raised {
         let text = "INSERT INTO meta (k, v) VALUES ('config_rev', $1) ON CONFLICT (k) DO UPDATE SET v = excluded.v";
         out.push(Request::new(text, vec![Param::One(int(tx.rev.0).into())]));
@@ -426,6 +427,18 @@ fn lanes(tx: &PgTx, out: &mut Vec<Request>) {
         "INSERT INTO lanes (lane, ticket, step, run_id, reseller_id, tenant_id, mode) \
          SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[])",
         pushed,
+    );
+}
+
+fn outbox(tx: &PgTx, out: &mut Vec<Request>) {
+    put(
+        out,
+        "INSERT INTO outbox_queue (changes, at, runs, body, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::uuid[], $6::uuid[], $7::smallint[])",
+        tx.out.notes.parcels().map(|p| {
+            let runs: Vec<u8> = p.runs.iter().flat_map(|r| *r.as_bytes()).collect();
+            with_scope(p.scope, values![p.changes, p.at, runs, p.body])
+        }),
     );
 }
 

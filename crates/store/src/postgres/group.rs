@@ -344,7 +344,13 @@ async fn finish(
         shared.specs.lock().put(name, ());
     }
     shared.statics.learn(tx);
-    Ok(Committed { steps: tx.out.wake, entries: !tx.out.entries.is_empty(), events: !tx.out.events.is_empty(), config })
+    Ok(Committed {
+        steps: tx.out.wake,
+        entries: !tx.out.entries.is_empty(),
+        events: !tx.out.events.is_empty(),
+        changes: !tx.out.notes.is_empty(),
+        config,
+    })
 }
 
 /// Stores a graph's spec, unless it is there.

@@ -41,10 +41,15 @@ pub enum Heard {
 }
 
 /// Kinds of news, by the letter that stands for each.
-const KINDS: [(u8, char); 4] = [(1, 's'), (2, 'l'), (4, 'e'), (8, 'c')];
+const KINDS: [(u8, char); 5] = [(1, 's'), (2, 'l'), (4, 'e'), (8, 'c'), (16, 'o')];
 
 fn bits(news: Committed) -> u8 {
-    [news.steps, news.entries, news.events, news.config].iter().zip(KINDS).filter(|(is, _)| **is).map(|(_, (bit, _))| bit).sum()
+    [news.steps, news.entries, news.events, news.config, news.changes]
+        .iter()
+        .zip(KINDS)
+        .filter(|(is, _)| **is)
+        .map(|(_, (bit, _))| bit)
+        .sum()
 }
 
 fn letters(bits: u8) -> String {
@@ -54,7 +59,7 @@ fn letters(bits: u8) -> String {
 /// Letters that a later program may add say nothing to this one.
 fn read(letters: &str) -> Committed {
     let is = |letter| letters.contains(letter);
-    Committed { steps: is('s'), entries: is('l'), events: is('e'), config: is('c') }
+    Committed { steps: is('s'), entries: is('l'), events: is('e'), changes: is('o'), config: is('c') }
 }
 
 /// What waits to be told.
@@ -188,7 +193,7 @@ mod tests {
 
     #[test]
     fn news_are_read_as_they_are_told() {
-        for n in 0..16 {
+        for n in 0..32 {
             let news = read(&letters(n));
             assert_eq!(bits(news), n);
         }

@@ -11,7 +11,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_init.sql"),
     include_str!("../../migrations/postgres/0002_processes.sql"),
     include_str!("../../migrations/postgres/0003_graphs.sql"),
-    include_str!("../../migrations/postgres/0004_limits.sql"),
+    include_str!("../../migrations/postgres/0004_streams.sql"),
+    include_str!("../../migrations/postgres/0005_limits.sql"),
 ];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
 /// Statistics of what has rows. An empty table that was analysed is planned for as empty: every statement that is prepared on it walks all of

@@ -2,6 +2,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod approvals;
+pub(crate) mod changes;
 pub(crate) mod events;
 pub(crate) mod graphs;
 pub(crate) mod lists;

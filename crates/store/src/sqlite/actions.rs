@@ -116,7 +116,7 @@ impl Actions for SqliteTx<'_> {
         Ok(out)
     }
 
-    fn insert_action(&mut self, n: &NewActionRow<'_>) -> Result<()> {
+    fn write_action(&mut self, n: &NewActionRow<'_>) -> Result<()> {
         let (a, scope) = (n.action, n.scope);
         let proposal = serde_json::to_vec(&a.proposal).map_err(|_| damaged("a proposal"))?;
         let values = params![
@@ -146,7 +146,7 @@ impl Actions for SqliteTx<'_> {
         self.exec(INSERT, values).map(|_| ())
     }
 
-    fn move_action(&mut self, _: Scope, id: ActionId, from: ActionState, to: ActionState) -> Result<bool> {
+    fn write_move(&mut self, id: ActionId, from: ActionState, to: ActionState) -> Result<bool> {
         let now = self.instant().as_micros();
         let n = self.exec(
             "UPDATE actions SET state = ?3, updated_at = ?4 WHERE id = ?1 AND state = ?2",
@@ -155,7 +155,7 @@ impl Actions for SqliteTx<'_> {
         Ok(n == 1)
     }
 
-    fn change_action(&mut self, _: Scope, id: ActionId, change: &ActionChange<'_>) -> Result<()> {
+    fn write_change(&mut self, id: ActionId, change: &ActionChange<'_>) -> Result<()> {
         let id = id.as_bytes();
         match *change {
             ActionChange::Began { attempt, generation, generation_began, rendered, deadline_at, intent, session } => self.exec(

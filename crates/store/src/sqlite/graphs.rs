@@ -51,7 +51,7 @@ impl Graphs for SqliteTx<'_> {
         if n == 1 { Ok(()) } else { Err(damaged("where a graph stands")) }
     }
 
-    fn journal(&mut self, scope: Scope, e: &JournalEntry, at: Timestamp) -> Result<()> {
+    fn write_journal(&mut self, scope: Scope, e: &JournalEntry, at: Timestamp) -> Result<()> {
         let result = e.result.as_ref().map(serde_json::to_vec).transpose().map_err(|_| damaged("a result"))?;
         self.exec(
             "INSERT INTO journal (run_id, seq, kind, step, request_hash, result, semantics_version, at, reseller_id, tenant_id, mode)

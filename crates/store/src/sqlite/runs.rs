@@ -35,7 +35,7 @@ impl Runs for SqliteTx<'_> {
         .transpose()
     }
 
-    fn insert_run(&mut self, n: &NewRunRow) -> Result<bool> {
+    fn write_run(&mut self, n: &NewRunRow) -> Result<bool> {
         let created = self.exec(
             "INSERT INTO runs (id, reseller_id, tenant_id, mode, event_id, operator, offering, principal, bundle, strict, state, actions,
                created_at, planned_at, updated_at, graph, terms)
@@ -62,7 +62,7 @@ impl Runs for SqliteTx<'_> {
         Ok(created == 1)
     }
 
-    fn change_run(&mut self, _: Scope, id: RunId, change: &RunChange, at: Timestamp) -> Result<()> {
+    fn write_standing(&mut self, id: RunId, change: &RunChange, at: Timestamp) -> Result<()> {
         let (id, at) = (id.as_bytes(), at.as_micros());
         match change {
             RunChange::State(state) => {

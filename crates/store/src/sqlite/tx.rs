@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use tollgate_core::change::{Moved, What};
+use tollgate_core::id::{ActionId, RunId};
 use tollgate_core::ledger::Frontier;
 use tollgate_core::ports::{ConfigRev, NewEntry, StoreError};
 use tollgate_core::scope::Scope;
@@ -11,7 +13,7 @@ use tollgate_core::time::Timestamp;
 use crate::backend::Committed;
 use crate::codec::int;
 use crate::error::{OrStore, Result, damaged};
-use crate::tx::Tx;
+use crate::tx::{Notes, Outbox, Tx};
 
 /// Bits of a row id that are the position in its log.
 const POSITION_BITS: u32 = 40;
@@ -30,7 +32,11 @@ pub(crate) fn entry_position(row: i64) -> u64 {
 
 /// Heads of the logs written since the store was opened.
 #[derive(Clone, Default)]
-pub(crate) struct Heads(BTreeMap<Scope, Head>);
+pub(crate) struct Heads {
+    logs: BTreeMap<Scope, Head>,
+    /// The last position in the outbox, once it was looked up.
+    outbox: Option<i64>,
+}
 
 #[derive(Clone)]
 struct Head {
@@ -46,6 +52,7 @@ pub(crate) struct SqliteTx<'a> {
     now: Timestamp,
     notify: bool,
     events: bool,
+    notes: Notes,
     /// Commands leave word of what becomes of steps, and no more.
     pub(crate) word_only: bool,
     appends: u64,
@@ -53,7 +60,7 @@ pub(crate) struct SqliteTx<'a> {
 
 impl<'a> SqliteTx<'a> {
     pub(crate) fn new(conn: &'a Connection, heads: &'a mut Heads, now: Timestamp) -> Self {
-        Self { conn, heads, now, notify: false, events: false, word_only: false, appends: 0 }
+        Self { conn, heads, now, notify: false, events: false, notes: Notes::default(), word_only: false, appends: 0 }
     }
 
     /// The connection, for queries that readers use too.
@@ -87,7 +94,7 @@ impl<'a> SqliteTx<'a> {
     }
 
     fn load_head(&mut self, scope: Scope) -> Result<()> {
-        if self.heads.0.contains_key(&scope) {
+        if self.heads.logs.contains_key(&scope) {
             return Ok(());
         }
         let found = find_log(self.conn, scope)?;
@@ -102,20 +109,64 @@ impl<'a> SqliteTx<'a> {
                 Head { log: self.conn.last_insert_rowid(), frontier, dirty: false }
             }
         };
-        self.heads.0.insert(scope, head);
+        self.heads.logs.insert(scope, head);
+        Ok(())
+    }
+
+    /// Writes down what changed.
+    fn send(&mut self) -> Result<()> {
+        if self.notes.is_empty() {
+            return Ok(());
+        }
+        let mut last = match self.heads.outbox {
+            Some(last) => last,
+            None => self.sql("SELECT COALESCE(MAX(pos), 0) FROM outbox")?.query_row([], |r| r.get(0)).or_store()?,
+        };
+        for parcel in self.notes.parcels() {
+            last += i64::from(parcel.changes);
+            let s = parcel.scope;
+            self.exec(
+                "INSERT INTO outbox (pos, changes, at, body, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    last,
+                    parcel.changes,
+                    parcel.at.as_micros(),
+                    parcel.body,
+                    s.reseller_id.as_bytes(),
+                    s.tenant_id.as_bytes(),
+                    s.mode.as_int()
+                ],
+            )?;
+            for run in &parcel.runs {
+                self.exec("INSERT INTO outbox_runs (run_id, pos) VALUES (?1, ?2)", params![run.as_bytes(), last])?;
+            }
+        }
+        self.heads.outbox = Some(last);
         Ok(())
     }
 
     /// Writes the heads that moved; answers what others may wait for.
-    pub(crate) fn finish(self) -> Result<Committed> {
-        let mut news = Committed { steps: self.notify, entries: false, events: self.events, config: false };
-        for head in self.heads.0.values_mut().filter(|h| h.dirty) {
+    pub(crate) fn finish(mut self) -> Result<Committed> {
+        self.send()?;
+        let changes = !self.notes.is_empty();
+        let mut news = Committed { steps: self.notify, entries: false, events: self.events, changes, config: false };
+        for head in self.heads.logs.values_mut().filter(|h| h.dirty) {
             let mut update = self.conn.prepare_cached("UPDATE logs SET frontier = ?2 WHERE log = ?1").or_store()?;
             update.execute(params![head.log, head.frontier.to_bytes()]).or_store()?;
             head.dirty = false;
             news.entries = true;
         }
         Ok(news)
+    }
+}
+
+impl Outbox for SqliteTx<'_> {
+    fn note(&mut self, scope: Scope, run: RunId, what: What) {
+        self.notes.note(scope, run, self.now, what);
+    }
+
+    fn amend(&mut self, action: ActionId, with: &dyn Fn(&mut Moved)) {
+        self.notes.amend(action, with);
     }
 }
 
@@ -137,7 +188,7 @@ impl Tx for SqliteTx<'_> {
         }
         self.appends += 1;
         self.load_head(scope)?;
-        let head = self.heads.0.get_mut(&scope).ok_or_else(|| damaged("a log's head"))?;
+        let head = self.heads.logs.get_mut(&scope).ok_or_else(|| damaged("a log's head"))?;
         let position = head.frontier.size();
         let log = head.log;
         let mut tiles = Vec::new();

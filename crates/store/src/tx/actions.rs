@@ -2,6 +2,7 @@
 
 use tollgate_core::action::ActionState;
 use tollgate_core::attempt::Attempts;
+use tollgate_core::change::{Moved, What};
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, EntryId, RunId, SessionId};
 use tollgate_core::ledger::Disposition;
@@ -11,6 +12,7 @@ use tollgate_core::scope::Scope;
 use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
+use super::Outbox;
 use crate::error::Result;
 
 /// An action as commands see it: what they decide on, and no more.
@@ -104,7 +106,7 @@ pub(crate) enum ActionChange<'a> {
 }
 
 /// Actions.
-pub(crate) trait Actions {
+pub(crate) trait Actions: Outbox {
     /// An action of this tenant and mode.
     fn head(&mut self, scope: Scope, id: ActionId) -> Result<Option<ActionHead>>;
     /// The same with everything that a receipt shows.
@@ -113,10 +115,41 @@ pub(crate) trait Actions {
     fn waiting(&mut self, scope: Scope, id: ActionId) -> Result<Option<(u64, Terms)>>;
     /// The actions of a run, in the order of its plan.
     fn views(&mut self, scope: Scope, run: RunId) -> Result<Vec<View>>;
+    /// Writes an action that nothing has happened to yet.
+    fn write_action(&mut self, action: &NewActionRow<'_>) -> Result<()>;
+    /// Writes an action's new state; `false` when it is in another than `from`.
+    fn write_move(&mut self, id: ActionId, from: ActionState, to: ActionState) -> Result<bool>;
+    /// Writes a change of an action.
+    fn write_change(&mut self, id: ActionId, change: &ActionChange<'_>) -> Result<()>;
+
     /// Stores an action that nothing has happened to yet.
-    fn insert_action(&mut self, action: &NewActionRow<'_>) -> Result<()>;
-    /// Moves an action on from a state; `false` when it is in another.
-    fn move_action(&mut self, scope: Scope, id: ActionId, from: ActionState, to: ActionState) -> Result<bool>;
-    /// Changes an action.
-    fn change_action(&mut self, scope: Scope, id: ActionId, change: &ActionChange<'_>) -> Result<()>;
+    fn insert_action(&mut self, action: &NewActionRow<'_>) -> Result<()> {
+        self.write_action(action)?;
+        self.note(action.scope, action.run, What::Action(Moved::new(action.action.id, None, ActionState::Proposed)));
+        Ok(())
+    }
+
+    /// Moves an action of a run on from a state; `false` when it is in another.
+    fn move_action(&mut self, (scope, run): (Scope, RunId), id: ActionId, from: ActionState, to: ActionState) -> Result<bool> {
+        let moved = self.write_move(id, from, to)?;
+        if moved {
+            self.note(scope, run, What::Action(Moved::new(id, Some(from), to)));
+        }
+        Ok(moved)
+    }
+
+    /// Changes an action. What its last move meant is said with the move.
+    fn change_action(&mut self, id: ActionId, change: &ActionChange<'_>) -> Result<()> {
+        self.write_change(id, change)?;
+        match *change {
+            ActionChange::Disposed { disposition, reason, .. } => self.amend(id, &|m| {
+                m.disposition = Some(disposition);
+                m.because(Some(reason));
+            }),
+            ActionChange::Noted { reason: Some(reason), .. } => self.amend(id, &|m| m.because(Some(reason))),
+            ActionChange::Resolved(applied) => self.amend(id, &|m| m.resolved = Some(applied)),
+            _ => {}
+        }
+        Ok(())
+    }
 }

@@ -10,6 +10,7 @@ mod events;
 mod graphs;
 mod keys;
 mod lanes;
+mod outbox;
 mod runs;
 
 pub(crate) use actions::{ActionChange, ActionHead, Actions, NewActionRow, View, inherits};
@@ -19,6 +20,7 @@ pub(crate) use events::{Events, Remembered};
 pub(crate) use graphs::{GraphRow, Graphs};
 pub(crate) use keys::{KeyEnd, KeyRecord, KeyRowState, Keys};
 pub(crate) use lanes::{Lanes, Ticket};
+pub(crate) use outbox::{Notes, Outbox};
 pub(crate) use runs::{NewRunRow, RunChange, RunRow, Runs};
 
 use tollgate_core::ports::{ConfigRev, NewEntry};

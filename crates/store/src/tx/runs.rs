@@ -1,5 +1,6 @@
 //! Runs.
 
+use tollgate_core::change::What;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{EventId, RunId};
 use tollgate_core::run::RunState;
@@ -7,6 +8,7 @@ use tollgate_core::scope::Scope;
 use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
+use super::Outbox;
 use crate::error::Result;
 
 /// A run as commands need it.
@@ -61,12 +63,43 @@ pub(crate) enum RunChange {
     Stopped(String),
 }
 
+impl RunChange {
+    /// What whoever follows is told; none when the run stands as it did.
+    fn told(&self) -> Option<What> {
+        match self {
+            Self::State(state) | Self::Planned { state, .. } => Some(What::Run(*state)),
+            Self::Cancelling => Some(What::Cancelling),
+            Self::Unasked => Some(What::Run(RunState::Cancelled)),
+            Self::Stopped(_) => Some(What::Run(RunState::Failed)),
+            Self::OneMore => None,
+        }
+    }
+}
+
 /// Runs.
-pub(crate) trait Runs {
+pub(crate) trait Runs: Outbox {
     /// A run of this tenant and mode.
     fn run(&mut self, scope: Scope, id: RunId) -> Result<Option<RunRow>>;
+    /// Writes a run; `false` when the same offering was made before.
+    fn write_run(&mut self, run: &NewRunRow) -> Result<bool>;
+    /// Writes a change of a run.
+    fn write_standing(&mut self, id: RunId, change: &RunChange, at: Timestamp) -> Result<()>;
+
     /// Stores a run; `false` when the same offering was made before.
-    fn insert_run(&mut self, run: &NewRunRow) -> Result<bool>;
+    fn insert_run(&mut self, run: &NewRunRow) -> Result<bool> {
+        let created = self.write_run(run)?;
+        if created {
+            self.note(run.scope, run.id, What::Run(run.state));
+        }
+        Ok(created)
+    }
+
     /// Changes a run.
-    fn change_run(&mut self, scope: Scope, id: RunId, change: &RunChange, at: Timestamp) -> Result<()>;
+    fn change_run(&mut self, scope: Scope, id: RunId, change: &RunChange, at: Timestamp) -> Result<()> {
+        self.write_standing(id, change, at)?;
+        if let Some(what) = change.told() {
+            self.note(scope, id, what);
+        }
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@ mod base;
 mod catalog;
 mod claims;
 mod migrations;
+mod outbox;
 mod plans;
 mod races;
 mod roles;

@@ -30,8 +30,10 @@ const SMALL: &[&str] = &[
 const IN_ORDER: &[(&str, &str)] = &[
     ("SELECT n, entry, leaf_hash, reseller_id, tenant_id, mode FROM unsequenced ORDER BY n LIMIT", "the queue from its front"),
     ("WITH found AS (SELECT n FROM unpublished ORDER BY n LIMIT", "the queue from its front"),
+    ("WITH found AS (SELECT n FROM outbox_queue ORDER BY n LIMIT", "the queue from its front"),
     ("SELECT * FROM ready ORDER BY n LIMIT", "the queue from its front"),
     ("SELECT at FROM timers ORDER BY at LIMIT", "the first of the index"),
+    ("SELECT pos - changes AS before FROM outbox", "the first of the index; on SQLite, the first row of the tenant"),
     ("SELECT EXISTS (SELECT 1 FROM ready)", "whether there is any"),
     ("SELECT COALESCE(MAX(pos), 0) + 1", "the end of an index"),
     ("SELECT COALESCE(MAX(", "the end of an index"),

@@ -44,7 +44,7 @@ fn entry(kind: Kind, action: Option<ActionId>) -> NewEntry {
     NewEntry { id: EntryId::from_bytes(id), kind, at: Timestamp::from_micros(1), action, leaf, leaf_hash, sealed: None }
 }
 
-async fn stores(db: &Database, n: usize) -> Vec<Arc<PgStore>> {
+pub async fn stores(db: &Database, n: usize) -> Vec<Arc<PgStore>> {
     let mut out = Vec::new();
     for _ in 0..n {
         let login = Login::parse(&db.serve()).unwrap();
@@ -55,7 +55,7 @@ async fn stores(db: &Database, n: usize) -> Vec<Arc<PgStore>> {
 }
 
 /// The stores close, nobody ever waited for another in a circle, and the database goes.
-async fn done(db: Database, stores: Vec<Arc<PgStore>>) {
+pub async fn done(db: Database, stores: Vec<Arc<PgStore>>) {
     drop(stores);
     let admin = connect(&db.admin()).await;
     // Statistics of a connection are there when it is gone.
@@ -74,7 +74,7 @@ fn new_event(key: Option<&str>) -> IngestEvent {
     IngestEvent { event: event(id(), Timestamp::from_micros(1), &json!([])), dedupe, runs: vec![] }
 }
 
-fn submit(lane: &str, key: Option<&str>) -> SubmitAction {
+pub fn submit(lane: &str, key: Option<&str>) -> SubmitAction {
     let proposal = json!({"tool": "t.x", "args": {}, "entity_key": lane, "idempotency_key": key, "value": null});
     let action = NewAction {
         terms: Default::default(),

@@ -12,11 +12,13 @@ pub struct Signals {
     pub(crate) steps: Notify,
     pub(crate) timers: Notify,
     pub(crate) entries: Notify,
-    pub(crate) events: Notify,
+    pub(crate) positions: Notify,
     pub(crate) replays: Notify,
     grown: AtomicBool,
     /// Counts the news that the ledger grew: for whoever waits for a disposition.
     pub(crate) entered: watch::Sender<u64>,
+    /// Counts how often positions were given: for streams.
+    given: watch::Sender<u64>,
     /// News of other processes come in: nothing needs to be looked for at intervals.
     hears: AtomicBool,
 }
@@ -27,10 +29,11 @@ impl Default for Signals {
             steps: Notify::new(),
             timers: Notify::new(),
             entries: Notify::new(),
-            events: Notify::new(),
+            positions: Notify::new(),
             replays: Notify::new(),
             grown: AtomicBool::new(false),
             entered: watch::Sender::new(0),
+            given: watch::Sender::new(0),
             hears: AtomicBool::new(false),
         }
     }
@@ -51,9 +54,19 @@ impl Signals {
         }
     }
 
-    /// The event log grew by events that have no position yet.
-    pub fn events(&self) {
-        self.events.notify_one();
+    /// Events or changes were stored that have no position yet.
+    pub fn positions(&self) {
+        self.positions.notify_one();
+    }
+
+    /// Counts how often positions were given to what any process stored.
+    pub fn given(&self) -> watch::Receiver<u64> {
+        self.given.subscribe()
+    }
+
+    /// Positions were given, or whoever waits for them should look all the same.
+    pub(crate) fn give(&self) {
+        self.given.send_modify(|n| *n = n.wrapping_add(1));
     }
 
     /// A replay was begun.
@@ -65,13 +78,14 @@ impl Signals {
     pub fn hears(&self, hears: bool) {
         self.hears.store(hears, Ordering::Release);
         self.steps.notify_one();
+        self.positions.notify_one();
     }
 
     /// Everything, for whoever may have missed something.
     pub fn all(&self) {
         self.steps();
         self.entries();
-        self.events();
+        self.positions();
         self.replays();
     }
 

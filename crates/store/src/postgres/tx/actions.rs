@@ -212,7 +212,7 @@ impl Actions for PgTx {
         Ok(out)
     }
 
-    fn insert_action(&mut self, n: &NewActionRow<'_>) -> Result<()> {
+    fn write_action(&mut self, n: &NewActionRow<'_>) -> Result<()> {
         let id = n.action.id;
         let mut plan = match self.runs.get(&n.run)? {
             Some(r) if r.row.actions == 0 && r.row.state == tollgate_core::run::RunState::Queued => self.plans.known_or_empty(&n.run),
@@ -224,7 +224,7 @@ impl Actions for PgTx {
         Ok(())
     }
 
-    fn move_action(&mut self, _: Scope, id: ActionId, from: State, to: State) -> Result<bool> {
+    fn write_move(&mut self, id: ActionId, from: State, to: State) -> Result<bool> {
         let now = self.now;
         if self.actions.get(&id)?.is_none_or(|a| a.state != from) {
             return Ok(false);
@@ -235,7 +235,7 @@ impl Actions for PgTx {
         })
     }
 
-    fn change_action(&mut self, _: Scope, id: ActionId, change: &ActionChange<'_>) -> Result<()> {
+    fn write_change(&mut self, id: ActionId, change: &ActionChange<'_>) -> Result<()> {
         if self.actions.change(&id, |a| a.apply(change))? { Ok(()) } else { Err(damaged("an action that changes")) }
     }
 }

@@ -39,7 +39,7 @@ impl Graphs for PgTx {
         if moved { Ok(()) } else { Err(damaged("where a graph stands")) }
     }
 
-    fn journal(&mut self, scope: Scope, entry: &JournalEntry, at: Timestamp) -> Result<()> {
+    fn write_journal(&mut self, scope: Scope, entry: &JournalEntry, at: Timestamp) -> Result<()> {
         self.layer.journal.push((scope, entry.clone(), at));
         Ok(())
     }

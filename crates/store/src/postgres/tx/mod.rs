@@ -21,6 +21,7 @@ pub(crate) use runs::RunState;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tollgate_core::change::{Moved, What};
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, EntryId, RunId, SessionId};
 use tollgate_core::ports::{ConfigRev, NewEntry};
@@ -30,7 +31,7 @@ use tollgate_core::time::Timestamp;
 use crate::error::Result;
 use crate::needs::Lock;
 use crate::postgres::table::{Table, not_fetched};
-use crate::tx::{KeyRecord, StepName, Tx};
+use crate::tx::{KeyRecord, Outbox, StepName, Tx};
 
 /// What a group knows and does.
 #[derive(Debug, Default)]
@@ -125,6 +126,16 @@ impl PgTx {
         }
         self.missing_locks.insert(lock);
         Err(not_fetched())
+    }
+}
+
+impl Outbox for PgTx {
+    fn note(&mut self, scope: Scope, run: RunId, what: What) {
+        self.layer.notes.note(scope, run, self.now, what);
+    }
+
+    fn amend(&mut self, action: ActionId, with: &dyn Fn(&mut Moved)) {
+        self.layer.notes.amend(action, with);
     }
 }
 

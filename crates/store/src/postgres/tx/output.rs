@@ -15,7 +15,7 @@ use tollgate_core::time::Timestamp;
 use crate::error::Result;
 use crate::postgres::table::not_fetched;
 use crate::row::Row;
-use crate::tx::{Cold, Statement, StepRow};
+use crate::tx::{Cold, Notes, Statement, StepRow};
 use crate::value::Value;
 
 use super::PgTx;
@@ -31,6 +31,7 @@ pub(crate) struct Output {
     pub(crate) journal: Vec<(Scope, JournalEntry, Timestamp)>,
     pub(crate) specs: BTreeMap<(Scope, Digest), Arc<GraphPlan>>,
     pub(crate) statements: Vec<Statement>,
+    pub(crate) notes: Notes,
     pub(crate) wake: bool,
 }
 
@@ -55,6 +56,7 @@ impl Output {
         self.journal.append(&mut layer.journal);
         self.specs.append(&mut layer.specs);
         self.statements.append(&mut layer.statements);
+        self.notes.append(&mut layer.notes);
         self.wake |= layer.wake;
     }
 }

@@ -29,7 +29,7 @@ impl Runs for PgTx {
         Ok(self.runs.get(&id)?.filter(|r| same(r.scope, scope)).map(|r| r.row))
     }
 
-    fn insert_run(&mut self, n: &NewRunRow) -> Result<bool> {
+    fn write_run(&mut self, n: &NewRunRow) -> Result<bool> {
         // Nobody else knows its id yet.
         self.locks.insert(Lock::Run(n.id));
         let row = RunRow {
@@ -47,7 +47,7 @@ impl Runs for PgTx {
         Ok(true)
     }
 
-    fn change_run(&mut self, _: Scope, id: RunId, change: &RunChange, at: Timestamp) -> Result<()> {
+    fn write_standing(&mut self, id: RunId, change: &RunChange, at: Timestamp) -> Result<()> {
         self.lock(Lock::Run(id))?;
         let changed = self.runs.change(&id, |r| {
             r.updated_at = at;
