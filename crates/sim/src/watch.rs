@@ -16,6 +16,7 @@ use tollgate_core::ports::{
     StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
 use tollgate_testkit::{Loss, SimClock};
 
@@ -207,9 +208,9 @@ impl Effects for Watch {
 }
 
 impl DurableExec for Watch {
-    fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+    fn open_session(&self, session: SessionId, ttl: Duration, labels: Labels) -> Out<'_, ()> {
         Box::pin(async move {
-            self.exec.open_session(session, ttl).await?;
+            self.exec.open_session(session, ttl, labels).await?;
             self.session(session, ttl);
             Ok(())
         })

@@ -21,6 +21,7 @@ const OPTIONS: Options = Options {
     poll: Duration::from_secs(5),
     retries_max: 9,
     grace: Duration::from_secs(10),
+    labels: tollgate_core::terms::Labels(None),
 };
 /// Looks at the world, a second apart on a paused clock, before a test gives up.
 const LOOKS: u32 = 300;

@@ -18,6 +18,8 @@ pub const DATA_DIR: &str = ".tollgate";
 /// The settings of a project.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Settings {
+    /// Steps of the project under way at once.
+    pub concurrency: Option<u32>,
     /// The project's name for people.
     pub name: String,
     /// Where the server listens, when the project says so.
@@ -95,6 +97,7 @@ pub(crate) fn build(node: &Node, folder: &str, faults: &mut Vec<Fault>) -> Setti
     });
     let bindings = node.get("bindings").map(Node::entries).unwrap_or_default();
     Settings {
+        concurrency: node.path(&["limits", "concurrency"]).and_then(|n| u32::try_from(n.to_json().as_u64()?).ok()),
         name: node.path(&["project", "name"]).and_then(Node::text).unwrap_or(folder).to_owned(),
         listen,
         data_dir: PathBuf::from(data_dir),

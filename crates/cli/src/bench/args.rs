@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
 use super::ground::Ground;
-use super::{chaos, crash, dedup, graphs, ingest, loop_, open, retention};
+use super::{chaos, crash, dedup, graphs, ingest, loop_, open, retention, scale};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -79,6 +79,8 @@ pub enum Bench {
         #[command(flatten)]
         common: Common,
     },
+    /// Claims on Postgres: with a large queue, beside a tenant that has very many, under an open snapshot
+    Claims(scale::Claims),
     /// A large store after a clean stop: time to serve; memory and writes while idle
     Open(open::Open),
     /// Kill the node at random moments, and count what took effect
@@ -126,6 +128,7 @@ pub async fn run(out: Output, what: Bench) -> Result<(), Failure> {
         Bench::Queue { common, count } => return graphs::queue(out, &common.into(), count).await,
         Bench::Retention { common, events } => return retention::run(out, &common.into(), events).await,
         Bench::Latency { common } => return graphs::latency(out, &common.into()).await,
+        Bench::Claims(c) => return scale::run(out, c).await,
         Bench::Open(o) => return open::run(out, o).await,
         Bench::Crash(c) => return crash::crash(out, c).await,
         Bench::Chaos(c) => return chaos::chaos(out, c).await,

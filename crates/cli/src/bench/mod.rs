@@ -14,6 +14,7 @@ mod loop_;
 mod open;
 mod report;
 mod retention;
+mod scale;
 mod spec;
 mod stage;
 

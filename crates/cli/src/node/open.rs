@@ -10,6 +10,7 @@ use tollgate_core::id::{DeploymentId, EntryId, ResellerId, TenantId};
 use tollgate_core::ledger::{Body, Change, Subject};
 use tollgate_core::ports::{Actor, Bundles, Deploy, Effects, Hands, IdSource, Ports, StoreError, VaultError};
 use tollgate_core::scope::{Mode, Scope};
+use tollgate_core::terms::Rules;
 use tollgate_core::verdict::Principal;
 use tollgate_store::{OpenError, Role, SetupError};
 use tollgate_vault::Vault;
@@ -209,7 +210,7 @@ impl Node {
             signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&base.signals),
         };
-        let service = Service::new(deps, setup.worker);
+        let service = Service::new(deps, setup.worker.clone());
         let desk = Arc::new(Counter::new(CounterDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
@@ -278,7 +279,14 @@ impl Node {
                 let at = self.ids.now();
                 let entry = new_entry(EntryId::from_bytes(self.ids.uuid()), scope, at, Body::Change(Box::new(change)));
                 let entry = entry.map_err(|e| StoreError::Conflict(e.to_string()))?;
-                let deploy = Deploy { id, bundle: digest, artifacts: assembled.artifacts(), entries: vec![entry], at };
+                let deploy = Deploy {
+                    id,
+                    bundle: digest,
+                    artifacts: assembled.artifacts(),
+                    rules: Rules::of(&scope, &assembled.bundle.spec),
+                    entries: vec![entry],
+                    at,
+                };
                 self.store.deploy(scope, deploy).await?;
                 changed = true;
             }

@@ -13,6 +13,7 @@ use crate::plan::{ProposalError, ProposedAction};
 use crate::run::RunState;
 use crate::scope::Scope;
 use crate::spec::{Effect, OnUnknown, Ordering};
+use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::verdict::Principal;
 
@@ -35,6 +36,8 @@ pub struct NewAction {
     pub lane: Option<Digest>,
     /// Its effect key and the fingerprint, if it writes.
     pub key: Option<KeyClaim>,
+    /// On what terms it waits for a worker.
+    pub terms: Terms,
 }
 
 /// An effect key as an action claims it.

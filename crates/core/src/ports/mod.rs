@@ -37,7 +37,9 @@ pub use graphs::{
 };
 pub use keep::{Archivable, Keep, Retire, Retired, StoreStats, TableSize};
 pub use ledger::{LedgerLog, StoredEntry};
-pub use lists::{ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, RunFilter, RunRecord};
+pub use lists::{
+    ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, QUEUE_BOUND, QueueLine, RunFilter, RunRecord,
+};
 pub use operators::Reasoner;
 pub use policy::PolicyEngine;
 pub use records::{ActionRecord, ApprovalRecord, OpenAttempt, ReasonRecord};

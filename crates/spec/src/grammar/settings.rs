@@ -11,6 +11,7 @@ pub(crate) static SETTINGS: Record = Record {
         Field::default("server", Shape::Record(&SERVER), "{}", "How it listens."),
         Field::default("data", Shape::Record(&DATA), "{}", "Where it keeps what it knows."),
         Field::default("retention", Shape::Record(&RETENTION), "{}", "How long it keeps things; for ever what has no age."),
+        Field::default("limits", Shape::Record(&LIMITS), "{}", "Limits of the whole project."),
         Field::default(
             "bindings",
             Shape::Map { keys: Keys::Dotted, of: &Shape::Filled },
@@ -24,6 +25,16 @@ pub(crate) static SETTINGS: Record = Record {
             "Overrides of connectors, by name.",
         ),
     ],
+};
+
+static LIMITS: Record = Record {
+    what: "`[limits]`",
+    doc: "Limits of the whole project.",
+    fields: &[Field::optional(
+        "concurrency",
+        Shape::Whole { min: 1, max: 100_000 },
+        "Steps under way at once, over all workers; no limit when left out.",
+    )],
 };
 
 static PROJECT: Record = Record {

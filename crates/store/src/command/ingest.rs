@@ -81,6 +81,7 @@ pub(crate) fn insert_run(
         state: RunState::Queued,
         actions: 0,
         graph: None,
+        terms: run.terms,
         planned_at: None,
         at,
     })?;
@@ -90,5 +91,5 @@ pub(crate) fn insert_run(
     if run.strict && !lanes::take(tx, scope, &reason_lane(&scope, &run.operator), *run.id.as_bytes(), run.id)? {
         return Ok(None);
     }
-    dispatch::make_ready(tx, &StepRow { scope, run: run.id, step: Step::Reason, fence: 0 }, claim)
+    dispatch::make_ready(tx, &StepRow { scope, run: run.id, step: Step::Reason, fence: 0, terms: run.terms }, claim)
 }

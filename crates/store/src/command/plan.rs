@@ -5,6 +5,7 @@ use tollgate_core::ports::{Disposed, NewAction, PlanOutcome, Step, StoreError, S
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::spec::Ordering;
+use tollgate_core::terms::Terms;
 
 use crate::command::ingest::{reason_lane, seen};
 use crate::command::runs::{advance_run, load_run};
@@ -49,7 +50,8 @@ pub(crate) fn store_plan(tx: &mut dyn Tx, c: &StorePlan) -> Result<Disposed> {
 /// Lets the next event's run of a strict operator be asked.
 pub(crate) fn leave_reason_lane(tx: &mut dyn Tx, scope: Scope, run: RunId, row: &RunRow) -> Result<()> {
     match &row.operator {
-        Some(operator) if row.strict => lanes::leave(tx, scope, &reason_lane(&scope, operator), *run.as_bytes()),
+        // They are asked one at a time: whoever is next waits on the terms of the one before.
+        Some(operator) if row.strict => lanes::leave_for(tx, scope, &reason_lane(&scope, operator), *run.as_bytes(), row.terms),
         _ => Ok(()),
     }
 }
@@ -76,6 +78,7 @@ pub(crate) fn submit(tx: &mut dyn Tx, c: &SubmitAction) -> Result<Submitted> {
         state: RunState::Running,
         actions: 1,
         graph: None,
+        terms: Terms::default(),
         planned_at: Some(c.at),
         at: c.at,
     })?;

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0003_graphs.sql"),
     include_str!("../../migrations/postgres/0004_streams.sql"),
     include_str!("../../migrations/postgres/0005_retention.sql"),
+    include_str!("../../migrations/postgres/0006_limits.sql"),
 ];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
 const KEEP: &str = include_str!("../../migrations/postgres/keep.sql");

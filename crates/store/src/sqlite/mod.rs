@@ -10,6 +10,7 @@ mod keep;
 mod keys;
 mod lanes;
 mod ledger;
+mod limits;
 mod lists;
 mod open;
 mod runs;

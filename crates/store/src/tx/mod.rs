@@ -15,7 +15,7 @@ mod runs;
 
 pub(crate) use actions::{ActionChange, ActionHead, Actions, NewActionRow, View, inherits};
 pub(crate) use cold::{Cold, Query, Statement, fetch, fetch_one};
-pub(crate) use dispatch::{Dispatch, Held, StepName, StepRow, step_kind, step_name, step_of};
+pub(crate) use dispatch::{Dispatch, Held, StepName, StepRow, step_kind, step_name, step_of, step_terms};
 pub(crate) use events::{Events, Remembered};
 pub(crate) use graphs::{GraphRow, Graphs};
 pub(crate) use keys::{KeyEnd, KeyRecord, KeyRowState, Keys};

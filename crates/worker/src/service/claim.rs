@@ -46,9 +46,11 @@ pub(super) fn steps(s: Arc<Shared>) -> Loop {
 }
 
 async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
+    let mut more = false;
     loop {
         s.look_at_ledger().await?;
-        if s.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || !s.deps.engine.exec.pending().await? {
+        // After a claim that got all it asked for there is more.
+        if s.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || (!more && !s.deps.engine.exec.pending().await?) {
             s.waiting.store(false, Ordering::Release);
             return Ok(());
         }
@@ -65,7 +67,10 @@ async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
                 s.waiting.store(false, Ordering::Release);
                 return Ok(());
             }
-            Ok(claimed) => claimed.into_iter().for_each(|step| spawn(s, step)),
+            Ok(claimed) => {
+                more = claimed.len() >= free;
+                claimed.into_iter().for_each(|step| spawn(s, step));
+            }
             Err(StoreError::LeaseLost) => s.sessions.lost(session),
             Err(e) => {
                 // It may have claimed all the same.

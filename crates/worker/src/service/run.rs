@@ -107,7 +107,7 @@ pub struct Service {
 impl Service {
     /// A service that does nothing yet.
     pub fn new(deps: Deps, options: Options) -> Self {
-        let sessions = Sessions::new(Arc::clone(&deps.engine.exec), deps.engine.ids.clone(), options.lease);
+        let sessions = Sessions::new(Arc::clone(&deps.engine.exec), deps.engine.ids.clone(), options.lease, options.labels.clone());
         let shared = Shared {
             deps,
             options,

@@ -18,6 +18,7 @@ mod epoch;
 mod governed;
 mod graph;
 mod held;
+mod limits;
 mod order;
 mod people;
 mod undo;
