@@ -110,6 +110,7 @@ async fn start(node: &Node, plan: &Arc<GraphPlan>, bundle: Digest, n: u64) -> Re
             blob: blob.clone(),
             principal: who.principal.clone(),
             bundle,
+            terms: Default::default(),
             at: node.ids.now(),
             claim: None,
         };
