@@ -1,7 +1,9 @@
 //! The worker's knobs, from the environment variables of the design.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tollgate_core::terms::{Labels, check_label};
 use tollgate_worker::Options;
 
 use crate::exit::Exit;
@@ -41,6 +43,9 @@ pub fn worker() -> Result<Options, Failure> {
     if let Some(n) = whole::<u64>("WORKER_LEASE_SECONDS", 1, 86_400)? {
         options.lease = Duration::from_secs(n);
     }
+    if let Some(n) = whole::<u32>("WORKER_MAX_RETRIES", 0, 1_000_000)? {
+        options.retries_max = n;
+    }
     if let Ok(text) = std::env::var("WORKER_POLL_INTERVAL") {
         let wrong = |e: String| Failure::new(Exit::Usage, format!("WORKER_POLL_INTERVAL: {e}"));
         options.poll = tollgate_core::time::parse_span(&text).map_err(wrong)?;
@@ -48,7 +53,24 @@ pub fn worker() -> Result<Options, Failure> {
             return Err(wrong(format!("`{text}` is too short: 10ms is the shortest")));
         }
     }
+    if let Ok(text) = std::env::var("WORKER_LABELS") {
+        options.labels = labels(text.split(',').map(str::trim).filter(|l| !l.is_empty()))
+            .map_err(|e| Failure::new(Exit::Usage, format!("WORKER_LABELS: {e}")))?;
+    }
     Ok(options)
+}
+
+/// What a worker has.
+///
+/// # Errors
+/// In words, when one is no label.
+pub fn labels<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Labels, String> {
+    let mut out = BTreeSet::new();
+    for name in names {
+        check_label(name).map_err(|e| format!("`{}`: {e}", name.escape_debug()))?;
+        out.insert(name.to_owned());
+    }
+    Ok(Labels(Some(out)))
 }
 
 /// The worker's name: `WORKER_ID`, or the process id.

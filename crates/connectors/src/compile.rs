@@ -135,9 +135,11 @@ fn tool(
     let undo = spec.undo.as_ref().map(|u| Undo::compile(spec, u, tools)).transpose();
     let undo = undo.map_err(|mut new| faults.append(&mut new)).ok();
     let request = request(spec, connector, shared, output.flatten(), project_root).map_err(|mut new| faults.append(&mut new)).ok();
-    match (input, verify, undo, request) {
-        (Some(input), Some(verify), Some(undo), Some(request)) if faults.is_empty() => {
-            Ok(Tool { connector: spec.connector.clone(), timeout: spec.timeout(), input, verify, undo, request })
+    let key = spec.dispatch.concurrency.as_ref().and_then(|c| c.key.as_deref());
+    let limit_key = key.map(|k| crate::template::expression("concurrency.key", k, &["args"])).transpose().map_err(|f| faults.push(f)).ok();
+    match (input, verify, undo, limit_key, request) {
+        (Some(input), Some(verify), Some(undo), Some(limit_key), Some(request)) if faults.is_empty() => {
+            Ok(Tool { connector: spec.connector.clone(), timeout: spec.timeout(), input, verify, undo, limit_key, request })
         }
         _ => Err(faults),
     }

@@ -12,6 +12,7 @@ use tollgate_core::ports::{
 use tollgate_core::scope::Mode;
 use tollgate_core::spec::{ConnectorSpec, ToolSpec};
 use tollgate_core::time::Timestamp;
+use tollgate_expr::{Expression, Inputs};
 
 use crate::compile;
 use crate::egress::SystemLookup;
@@ -43,6 +44,7 @@ pub(crate) struct Tool {
     pub input: Schema,
     pub verify: Option<VerifyingRead>,
     pub undo: Option<Undo>,
+    pub limit_key: Option<Expression>,
     pub request: Request,
 }
 
@@ -145,6 +147,11 @@ impl ToolCaller for Connectors {
     fn secret_of(&self, tool: &str) -> Option<&str> {
         let connector = self.connectors.get(&self.tools.get(tool)?.connector)?;
         connector.http.as_ref()?.auth.secret()
+    }
+
+    fn concurrency_key(&self, tool: &str, args: &Value) -> Option<String> {
+        let key = self.tools.get(tool)?.limit_key.as_ref()?;
+        key.eval(&Inputs::new().with("args", args)).ok().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
     }
 
     fn call<'a>(&'a self, request: CallRequest<'a>) -> BoxFuture<'a, AttemptOutcome> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tollgate_core::ports::RenderError;
-use tollgate_expr::{CompileError, EvalError, Inputs, JsonTemplate, Part, Template};
+use tollgate_expr::{CompileError, EvalError, Expression, Inputs, JsonTemplate, Part, Template};
 
 use crate::fault::Fault;
 
@@ -54,6 +54,11 @@ impl Placed<JsonTemplate> {
     pub fn eval_or_null(&self, inputs: &Inputs<'_>) -> Result<Value, RenderError> {
         or_null(self.template.eval(inputs)).map_err(|e| self.failed(&e))
     }
+}
+
+/// Compiles an expression at a place.
+pub(crate) fn expression(place: &str, source: &str, roots: &[&str]) -> Result<Expression, Fault> {
+    Expression::compile(source, roots).map_err(|e| fault(place, &e))
 }
 
 /// Takes a missing member for null.

@@ -20,5 +20,6 @@ pub mod route;
 pub mod run;
 pub mod scope;
 pub mod spec;
+pub mod terms;
 pub mod time;
 pub mod verdict;

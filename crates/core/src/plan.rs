@@ -41,6 +41,9 @@ pub struct ProposedAction {
     /// A non-success of this action does not skip the rest.
     #[serde(default)]
     pub continue_on_failure: bool,
+    /// 0 to 9; that of its operator or tool when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
 }
 
 /// What an operator proposed for one offering.

@@ -1,22 +1,34 @@
 //! Which operators an event is offered to: globs over dotted types.
 
+use crate::event::Event;
 use crate::id::RunId;
 use crate::ports::{Active, IdSource, NewRun};
 use crate::spec::Ordering;
+use crate::terms::{Governed, Part};
 
 /// The runs that an event leads to: one per operator whose globs match and that is not paused. What comes while an operator is paused
 /// waits for a replay. `only` narrows it to one operator.
-pub fn offers(active: &Active, event_type: &str, only: Option<&str>, ids: &IdSource) -> Vec<NewRun> {
+pub fn offers(active: &Active, event: &Event, only: Option<&str>, ids: &IdSource) -> Vec<NewRun> {
     let bundle = &active.bundle;
     let operators = bundle.spec.operators.values().filter(|o| only.is_none_or(|name| name == o.name));
     operators
         .filter(|o| !active.paused_operators.contains(&o.name))
-        .filter(|o| o.on.iter().any(|glob| matches(glob, event_type)))
+        .filter(|o| o.on.iter().any(|glob| matches(glob, &event.event_type)))
         .map(|o| NewRun {
             id: RunId::from_bytes(ids.uuid()),
             operator: o.name.clone(),
             bundle: bundle.digest,
             strict: o.ordering == Ordering::Strict,
+            terms: {
+                let key = o
+                    .dispatch
+                    .concurrency
+                    .as_ref()
+                    .and_then(|c| c.key.as_ref())
+                    .and_then(|_| bundle.reasoner.concurrency_key(&o.name, event));
+                let part = Part { name: &o.name, dispatch: &o.dispatch, key: key.as_deref() };
+                Governed { scope: event.scope, spec: &bundle.spec }.asking(part)
+            },
         })
         .collect()
 }

@@ -20,6 +20,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) when: Option<Expression>,
+    pub(crate) limit_key: Option<Expression>,
     pub(crate) actions: Vec<CompiledAction>,
 }
 
@@ -33,6 +34,7 @@ pub(crate) struct CompiledAction {
     pub(crate) entity_key: Option<Template>,
     pub(crate) idempotency_key: Option<Template>,
     pub(crate) value: Option<(JsonTemplate, Template)>,
+    pub(crate) priority: Option<u8>,
     pub(crate) independent: bool,
     pub(crate) continue_on_failure: bool,
 }
@@ -73,7 +75,8 @@ impl Bench<'_> {
         }
         let when = self.expression("when", spec.when.as_deref());
         let actions = spec.propose.iter().enumerate().filter_map(|(i, a)| self.action(&format!("propose[{i}]"), a)).collect();
-        Compiled { when, actions }
+        let limit_key = spec.dispatch.concurrency.as_ref().and_then(|c| self.expression("concurrency.key", c.key.as_deref()));
+        Compiled { when, limit_key, actions }
     }
 
     fn action(&mut self, place: &str, a: &ActionTemplate) -> Option<CompiledAction> {
@@ -102,6 +105,7 @@ impl Bench<'_> {
             entity_key,
             idempotency_key,
             value,
+            priority: a.priority,
             independent: a.independent,
             continue_on_failure: a.continue_on_failure,
         })

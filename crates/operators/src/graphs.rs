@@ -106,6 +106,7 @@ impl Action {
             }
         };
         Ok(ProposedAction {
+            priority: None,
             tool: self.tool.clone(),
             capability: None,
             args: self.args.eval(inputs).map_err(|e| lasting("args", &e))?,

@@ -14,6 +14,12 @@ impl Reasoner for Rules {
     fn propose<'a>(&'a self, operator: &'a str, event: &'a Event) -> BoxFuture<'a, Result<Option<ProposedPlan>, ProposalError>> {
         Box::pin(std::future::ready(self.plan(operator, event)))
     }
+
+    fn concurrency_key(&self, operator: &str, event: &Event) -> Option<String> {
+        let key = self.operators.get(operator)?.limit_key.as_ref()?;
+        let event = seen(event).ok()?;
+        key.eval(&Inputs::new().with("event", &event)).ok().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+    }
 }
 
 impl Rules {
@@ -71,6 +77,7 @@ fn action(place: &str, a: &CompiledAction, inputs: &Inputs<'_>) -> Result<Propos
         entity_key: key(&format!("{place}.entity_key"), a.entity_key.as_ref(), inputs)?,
         idempotency_key: key(&format!("{place}.idempotency_key"), a.idempotency_key.as_ref(), inputs)?,
         value,
+        priority: a.priority,
         independent: a.independent,
         continue_on_failure: a.continue_on_failure,
     })

@@ -10,6 +10,7 @@ use tollgate_core::scope::Scope;
 
 use crate::auth::Keys;
 use crate::layers::Meters;
+use crate::routes::Gauged;
 
 /// Whether this process may take work.
 pub trait Health: Send + Sync {
@@ -96,6 +97,7 @@ pub(crate) struct State {
     pub options: Options,
     pub keys: Keys,
     pub meters: Meters,
+    pub gauged: Gauged,
     /// Counts the ingests of this process: wakes its streams.
     pub stored: watch::Sender<u64>,
     /// One permit per open stream.
@@ -108,6 +110,14 @@ pub(crate) type App = Arc<State>;
 impl State {
     pub fn new(deps: Deps, options: Options) -> App {
         let streams = Arc::new(Semaphore::new(options.max_streams));
-        Arc::new(Self { deps, options, keys: Keys::default(), meters: Meters::default(), stored: watch::Sender::new(0), streams })
+        Arc::new(Self {
+            deps,
+            options,
+            keys: Keys::default(),
+            meters: Meters::default(),
+            gauged: Gauged::default(),
+            stored: watch::Sender::new(0),
+            streams,
+        })
     }
 }

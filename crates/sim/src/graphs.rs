@@ -19,6 +19,11 @@ impl House {
         self.graphs = tollgate_worker::Graphs::new(std::sync::Arc::new(self.compute.clone()));
     }
 
+    /// From here on no step is tried again more often.
+    pub fn retry_at_most(&mut self, retries_max: u32) {
+        self.graphs = self.graphs.clone().with_retries_max(retries_max);
+    }
+
     /// Starts a run of a graph of these steps; answers what its first commit handed to the session.
     ///
     /// # Errors
@@ -30,6 +35,7 @@ impl House {
         let (input, blob) = Blob::keep(input).map_err(|e| no(e.to_string()))?;
         let run = RunId::from_bytes(self.ids.uuid());
         let command = StartGraph {
+            terms: Default::default(),
             scope: scope(),
             run,
             plan: std::sync::Arc::clone(program.plan()),

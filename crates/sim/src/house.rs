@@ -13,6 +13,7 @@ use tollgate_core::ports::{
     Ports, Registry, Sealer, StoreError, ToolCaller,
 };
 use tollgate_core::spec::Ordering;
+use tollgate_core::terms::{Labels, Terms};
 use tollgate_store::OpenError;
 use tollgate_testkit::{
     FakeBundles, FakeCompute, FakePolicy, Fates, LossyEffects, PausedSealer, PausedStore, PausedTools, PlainSealer, Remote, SeededEntropy,
@@ -164,7 +165,7 @@ impl House {
     pub async fn worker_at(&self, clock: Arc<SkewedClock>) -> Result<Engine, HouseError> {
         let session = SessionId::from_bytes(self.ids.uuid());
         self.mistaken.clock_of(session, Arc::clone(&clock));
-        self.watch.open_session(session, LEASE).await?;
+        self.watch.open_session(session, LEASE, Labels::default()).await?;
         let exec = PausedStore::new(Arc::clone(&self.watch) as _, Arc::clone(&self.watch) as _, Arc::clone(&self.fates));
         let deps = Deps {
             effects: Arc::clone(&self.effects) as Arc<dyn Effects>,
@@ -187,8 +188,17 @@ impl House {
     /// # Errors
     /// When the store says no.
     pub async fn send(&self, actions: &[Value]) -> Result<(EventId, RunId), HouseError> {
+        self.send_on(Terms::default(), actions).await
+    }
+
+    /// The same; its operator is asked on these terms.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn send_on(&self, terms: Terms, actions: &[Value]) -> Result<(EventId, RunId), HouseError> {
         let event = event(self.ids.uuid(), self.clock.now(), &json!(actions));
         let run = NewRun {
+            terms,
             id: RunId::from_bytes(self.ids.uuid()),
             operator: "op".to_owned(),
             bundle: self.bundles.digest(),
@@ -221,7 +231,7 @@ impl House {
     pub async fn settle(&self, worker: &Engine) -> Result<(), HouseError> {
         for _ in 0..ROUNDS_MAX {
             let (_, next) = self.watch.fire_timers(64).await?;
-            self.watch.open_session(worker.session(), LEASE).await?;
+            self.watch.open_session(worker.session(), LEASE, Labels::default()).await?;
             let claimed = self.claim(worker).await?;
             if claimed.is_empty() {
                 match next {

@@ -16,6 +16,7 @@ use tollgate_core::ports::{
     Rendered, Resolve, SecretLease, StartGraph, Step, StoreError, StorePlan, SubmitAction, Submitted, ToolCaller, VerifyAnswer,
 };
 use tollgate_core::scope::{Mode, Scope};
+use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
 
 use crate::mistakes::{Mistake, Mistaken, Out};
@@ -165,8 +166,8 @@ impl Effects for Mistaken {
 }
 
 impl DurableExec for Mistaken {
-    fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
-        self.exec.open_session(session, self.ttl(session, ttl))
+    fn open_session(&self, session: SessionId, ttl: Duration, labels: Labels) -> Out<'_, ()> {
+        self.exec.open_session(session, self.ttl(session, ttl), labels)
     }
     fn renew(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
         self.exec.renew(session, self.ttl(session, ttl))

@@ -33,6 +33,7 @@ impl House {
     pub(crate) async fn keep_policy(&self) -> Result<(), HouseError> {
         let body = canonical(self.policy.artifact()).unwrap_or_default();
         let deploy = Deploy {
+            rules: Default::default(),
             id: DeploymentId::from_bytes(self.ids.uuid()),
             bundle: Digest::of(&body),
             artifacts: vec![(self.policy.version(), "policy".to_owned(), body)],

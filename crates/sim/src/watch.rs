@@ -16,6 +16,7 @@ use tollgate_core::ports::{
     StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
 use tollgate_testkit::{Loss, SimClock};
 
@@ -163,7 +164,7 @@ impl Effects for Watch {
             let out = self.effects.dispose(c).await?;
             match authority {
                 Authority::Lease(lease) => self.ended("dispose", run, step, lease),
-                Authority::Parked(_) | Authority::Approval(..) => self.released(run, step),
+                Authority::Parked(_) | Authority::Approval(..) | Authority::Epoch => self.released(run, step),
             }
             self.granted(&out.claimed);
             Ok(out)
@@ -207,9 +208,9 @@ impl Effects for Watch {
 }
 
 impl DurableExec for Watch {
-    fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+    fn open_session(&self, session: SessionId, ttl: Duration, labels: Labels) -> Out<'_, ()> {
         Box::pin(async move {
-            self.exec.open_session(session, ttl).await?;
+            self.exec.open_session(session, ttl, labels).await?;
             self.session(session, ttl);
             Ok(())
         })

@@ -1,10 +1,14 @@
 //! Checked trees to the types of core, every default filled in. Must not judge: what comes here has no fault.
 
+use std::collections::BTreeSet;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tollgate_core::spec::{
-    ConnectorSpec, Effect, FilesOp, Grade, HttpRequestSpec, OperatorSpec, PolicySpec, ToolRequest, ToolSpec, Transport, VerifySpec,
+    ConnectorSpec, DispatchSpec, Effect, FilesOp, Grade, HttpRequestSpec, OperatorSpec, PolicySpec, ToolRequest, ToolSpec, Transport,
+    VerifySpec,
 };
+use tollgate_core::terms::check_label;
 use tollgate_core::time::Span;
 
 use crate::index::effect;
@@ -29,6 +33,15 @@ fn field<T: DeserializeOwned + Default>(node: &Node, name: &str) -> Built<T> {
 
 fn optional<T: DeserializeOwned>(node: &Node, name: &str) -> Built<Option<T>> {
     node.get(name).map(|n| typed(&format!("`{}`", short(name)), n.to_json())).transpose()
+}
+
+/// How the steps of a tool or operator wait.
+fn dispatch(node: &Node) -> Built<DispatchSpec> {
+    let requires: BTreeSet<String> = field(node, "requires")?;
+    for label in &requires {
+        check_label(label).map_err(|e| format!("`requires` names `{}`: {e}", short(label)))?;
+    }
+    Ok(DispatchSpec { requires, priority: optional(node, "priority")?, concurrency: optional(node, "concurrency")? })
 }
 
 /// A connector without its tools.
@@ -81,6 +94,7 @@ pub(crate) fn tool(connector: &str, name: &str, node: &Node) -> Built<Vec<ToolSp
         output: node.get("output").map(Node::to_json),
         on_unknown: field(node, "on_unknown")?,
         retry: field(node, "retry")?,
+        dispatch: dispatch(node)?,
         request,
     };
     let check = if grade == Grade::Verifiable && spec.verify.is_none() { check_of(&spec, name) } else { None };
@@ -125,6 +139,7 @@ pub(crate) fn operator(node: &Node) -> Built<OperatorSpec> {
         propose: field(node, "propose")?,
         ordering: field(node, "ordering")?,
         draft: field(node, "draft")?,
+        dispatch: dispatch(node)?,
     })
 }
 

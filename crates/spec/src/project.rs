@@ -153,6 +153,7 @@ fn bundle(
     tools.retain(|_, t: &mut ToolSpec| connectors.contains_key(&t.connector));
     let bindings: BTreeMap<_, _> = settings.bindings.clone().into_iter().filter(|(_, tool)| tools.contains_key(tool)).collect();
     BundleSpec {
+        concurrency: settings.concurrency,
         operators: operators.into_iter().map(|o| (o.name.clone(), o)).collect(),
         policies: policies.into_iter().map(|p| (p.name.clone(), p)).collect(),
         cedar: sources.policies.into_iter().map(|s| PolicySource { path: s.path, text: s.text }).collect(),

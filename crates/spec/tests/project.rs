@@ -249,3 +249,23 @@ fn the_published_schemas_say_what_the_checker_says() {
     assert!(validator.is_valid(&tool(serde_json::json!({"method": "POST", "url": "http://shop"}))));
     assert!(!validator.is_valid(&tool(serde_json::json!({"methd": "POST", "url": "http://shop"}))));
 }
+
+#[test]
+fn what_steps_wait_for_is_read_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let waits =
+        |labels: &str| format!("{}    requires: [{labels}]\n    priority: 3\n    concurrency: {{ limit: 5, key: args.order }}\n", SHOP);
+    fs::create_dir_all(folder.path().join("specs")).unwrap();
+    fs::write(folder.path().join("tollgate.toml"), "[limits]\nconcurrency = 20\n").unwrap();
+    fs::write(folder.path().join("specs/shop.yaml"), waits("gpu, eu")).unwrap();
+    let project = Project::load(folder.path()).unwrap_or_else(|f| panic!("{f:#?}"));
+    assert_eq!(project.bundle.concurrency, Some(20));
+    let waits_for = &project.bundle.tools["shop.hold"].dispatch;
+    assert_eq!(waits_for.requires.iter().map(String::as_str).collect::<Vec<_>>(), ["eu", "gpu"]);
+    assert_eq!(
+        (waits_for.priority, waits_for.concurrency.as_ref().map(|c| (c.limit, c.key.as_deref()))),
+        (Some(3), Some((5, Some("args.order"))))
+    );
+    let wrong = faults(&[("tollgate.toml", ""), ("specs/shop.yaml", &waits("Gpu"))]);
+    assert!(wrong.contains("`requires` names `Gpu`: a label has 1 to 63 characters"), "{wrong}");
+}

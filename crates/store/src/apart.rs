@@ -11,7 +11,7 @@ use tollgate_core::time::Timestamp;
 use crate::codec::int;
 use crate::error::{Result, damaged};
 use crate::row::Row;
-use crate::tx::{Query, Statement, StepName, StepRow, Tx, fetch, step_kind, step_of};
+use crate::tx::{Query, Statement, StepName, StepRow, Tx, fetch, step_kind, step_of, step_terms};
 use crate::value::values;
 
 /// Asked between the two commits: `false` when whoever would tell the engine dies there.
@@ -50,8 +50,8 @@ pub(crate) fn tell(row: &StepRow, word: Word) -> Statement {
     let at = if let Word::Later(at) = word { Some(at) } else { None };
     let s = row.scope;
     Statement {
-        text: "INSERT INTO tellings (what, step, node, run_id, kind, fence, at, reseller_id, tenant_id, mode)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        text: "INSERT INTO tellings (what, step, node, run_id, kind, fence, at, label, priority, limits, reseller_id, tenant_id, mode)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         values: values![
             word.as_int(),
             name.step,
@@ -60,6 +60,9 @@ pub(crate) fn tell(row: &StepRow, word: Word) -> Statement {
             step_kind(row.step),
             int(row.fence),
             at,
+            row.terms.label,
+            i64::from(row.terms.priority),
+            row.terms.limit_bytes(),
             s.reseller_id.as_bytes(),
             s.tenant_id.as_bytes(),
             s.mode.as_int(),
@@ -73,6 +76,7 @@ fn read(r: Row<'_>) -> Result<(i64, StepRow, Word)> {
         run: RunId::from_bytes(r.get("run_id")?),
         step: step_of(r.get("kind")?, StepName { step: r.get("step")?, node: r.get("node")? })?,
         fence: r.get("fence")?,
+        terms: step_terms(r)?,
     };
     let word = match r.get::<i64>("what")? {
         0 => Word::Ready,

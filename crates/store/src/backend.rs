@@ -3,7 +3,8 @@
 use tollgate_core::event::Event;
 use tollgate_core::id::{ActionId, SessionId};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Page, ReplayRange, ReplayState, StoredEntry,
+    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Page, QueueLine, ReplayRange, ReplayState,
+    StoredEntry,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -88,6 +89,8 @@ pub(crate) trait Ordered: Backend {
     fn action(&self, scope: Scope, id: ActionId) -> BoxFuture<'_, Result<Option<ActionRecord>>> {
         self.one(crate::query::actions::one(scope, id), scope)
     }
+    /// How much waits, by labels.
+    fn queue(&self, scope: Option<Scope>) -> BoxFuture<'_, Result<Vec<QueueLine>>>;
     /// Events, newest first.
     fn list_events(&self, scope: Scope, filter: EventFilter, page: Page) -> ListOut<'_, Event>;
     /// Actions, newest first.

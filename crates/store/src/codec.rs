@@ -1,6 +1,7 @@
 //! Stored forms of domain values. Knows encodings, no statements.
 
 use tollgate_core::hash::Digest;
+use tollgate_core::terms::Terms;
 use tollgate_core::verdict::Principal;
 
 use crate::error::{Result, damaged};
@@ -24,4 +25,9 @@ pub(crate) fn int(n: u64) -> i64 {
 /// A digest from raw bytes.
 pub(crate) fn digest_of(bytes: &[u8]) -> Result<Digest> {
     bytes.try_into().map(Digest).map_err(|_| damaged("a digest"))
+}
+
+/// The terms that are kept with an action or a run.
+pub(crate) fn terms(bytes: Option<Vec<u8>>) -> Result<Terms> {
+    Terms::from_bytes(bytes.as_deref()).ok_or_else(|| damaged("the terms of a step"))
 }

@@ -110,6 +110,7 @@ impl Program for Fake {
     fn propose(&self, node: usize, _: &Value) -> Result<ProposedAction, NodeFault> {
         match self.plan.step(node).map(|s| &s.kind) {
             Some(StepKind::Action(a)) => Ok(ProposedAction {
+                priority: None,
                 tool: a.tool.clone(),
                 capability: None,
                 args: a.args.clone(),

@@ -13,6 +13,7 @@ use tollgate_core::ports::{
     SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
 
 use crate::fates::Fates;
@@ -114,8 +115,8 @@ impl Effects for PausedStore {
 }
 
 impl DurableExec for PausedStore {
-    fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
-        self.write("open_session", move || self.exec.open_session(session, ttl))
+    fn open_session(&self, session: SessionId, ttl: Duration, labels: Labels) -> Out<'_, ()> {
+        self.write("open_session", move || self.exec.open_session(session, ttl, labels))
     }
     fn renew(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
         self.write("renew", move || self.exec.renew(session, ttl))

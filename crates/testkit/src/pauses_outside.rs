@@ -43,6 +43,9 @@ impl ToolCaller for PausedTools {
     fn secret_of(&self, tool: &str) -> Option<&str> {
         self.inner.secret_of(tool)
     }
+    fn concurrency_key(&self, tool: &str, args: &Value) -> Option<String> {
+        self.inner.concurrency_key(tool, args)
+    }
     fn undo_tool(&self, tool: &str) -> Option<&str> {
         self.inner.undo_tool(tool)
     }

@@ -52,6 +52,7 @@ pub fn event(id: [u8; 16], at: Timestamp, payload: &Value) -> Event {
 pub fn write_tool(name: &str, grade: Grade) -> ToolSpec {
     let http = json!({"method": "POST", "url": "http://remote/", "timeout": "10s"});
     ToolSpec {
+        dispatch: Default::default(),
         name: name.to_owned(),
         connector: name.split('.').next().unwrap_or_default().to_owned(),
         description: String::new(),
@@ -82,6 +83,7 @@ fn files() -> ToolRequest {
 /// The one operator.
 pub fn operator(ordering: Ordering) -> OperatorSpec {
     OperatorSpec {
+        dispatch: Default::default(),
         name: "op".to_owned(),
         description: String::new(),
         on: vec!["**".to_owned()],
@@ -106,6 +108,7 @@ pub fn spec(ordering: Ordering) -> BundleSpec {
         write_tool(TAKE_BACK, Grade::Keyed),
     ];
     BundleSpec {
+        concurrency: None,
         tools: tools.into_iter().map(|t| (t.name.clone(), t)).collect(),
         operators: BTreeMap::from([("op".to_owned(), operator(ordering))]),
         ..BundleSpec::default()

@@ -15,6 +15,7 @@ use tollgate_core::plan::ProposedAction;
 use tollgate_core::ports::{Blob, Claimed, NodeFault, Program, StartGraph};
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Mode;
+use tollgate_core::terms::Labels;
 use tollgate_worker::Engine;
 
 use super::args::{Setting, collect};
@@ -95,7 +96,7 @@ impl Rig {
         let node = stage.node();
         let program = node.engine.graphs.compile(line(steps)?).map_err(Failure::plain)?;
         let session = SessionId::from_bytes(node.ids.uuid());
-        node.engine.exec.open_session(session, LEASE).await?;
+        node.engine.exec.open_session(session, LEASE, Labels::default()).await?;
         Ok(Self { plan: Arc::clone(program.plan()), session, stage })
     }
 
@@ -110,6 +111,7 @@ impl Rig {
         let run = RunId::from_bytes(node.ids.uuid());
         let who = actor(Mode::Live);
         let command = StartGraph {
+            terms: Default::default(),
             scope: who.scope,
             run,
             plan: Arc::clone(&self.plan),

@@ -36,6 +36,7 @@ fn tool(upstream: SocketAddr) -> ToolSpec {
     });
     let request: HttpRequestSpec = serde_json::from_value(request).unwrap_or_else(|_| unreachable!("a constant"));
     ToolSpec {
+        dispatch: Default::default(),
         name: "upstream.place".into(),
         connector: "upstream".into(),
         description: String::new(),
@@ -57,6 +58,7 @@ fn tool(upstream: SocketAddr) -> ToolSpec {
 
 fn operator() -> OperatorSpec {
     let action = ActionTemplate {
+        priority: None,
         tool: "upstream.place".into(),
         args: json!({"order": "${event.payload.order}", "note": "${event.payload.filler}"}),
         entity_key: Some("order:${event.payload.order}".into()),
@@ -67,6 +69,7 @@ fn operator() -> OperatorSpec {
         continue_on_failure: false,
     };
     OperatorSpec {
+        dispatch: Default::default(),
         name: "bench".into(),
         description: String::new(),
         on: vec![MATCHING.into()],
@@ -81,6 +84,7 @@ fn operator() -> OperatorSpec {
 pub fn bundle(upstream: SocketAddr) -> BundleSpec {
     let cedar = r#"@id("bench") permit (principal == Operator::"bench", action == Action::"upstream.place", resource);"#;
     BundleSpec {
+        concurrency: None,
         connectors: BTreeMap::from([("upstream".into(), connector())]),
         tools: BTreeMap::from([("upstream.place".into(), tool(upstream))]),
         operators: BTreeMap::from([("bench".into(), operator())]),

@@ -1,5 +1,6 @@
 //! `tollgate worker`: takes steps of the runs in a shared Postgres to their commits, and nothing else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,6 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tollgate_core::terms::Labels;
 use tollgate_server::Health;
 
 use crate::context::Context;
@@ -20,7 +22,7 @@ use crate::store_args::StoreArgs;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Environment: DATABASE_URL, TOLLGATE_KEYS or TOLLGATE_MASTER_KEY, WORKER_ID, WORKER_CONCURRENCY, WORKER_LEASE_SECONDS, \
-    WORKER_POLL_INTERVAL"
+    WORKER_POLL_INTERVAL, WORKER_MAX_RETRIES, WORKER_LABELS"
 )]
 pub struct Worker {
     #[command(flatten)]
@@ -28,6 +30,9 @@ pub struct Worker {
     /// Address and port of /healthz, /readyz and /metrics; none when left out
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<String>,
+    /// What this worker has, such as `gpu`: it takes only steps that require nothing else [default: WORKER_LABELS; none]
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
 }
 
 /// Runs it until Ctrl-C or SIGTERM; steps under way are finished or handed back.
@@ -40,7 +45,15 @@ pub async fn run(cx: &Context, what: Worker) -> Result<(), Failure> {
         let why = "RUN_ID is set, and this version has no worker for a single run: unset it for a worker that takes every run's steps";
         return Err(Failure::new(Exit::Usage, why));
     }
-    let (mut access, worker, id) = (what.store.access()?, crate::options::worker()?, crate::options::worker_id()?);
+    let (mut access, mut worker, id) = (what.store.access()?, crate::options::worker()?, crate::options::worker_id()?);
+    if !what.labels.is_empty() {
+        let wrong = |e: String| Failure::new(Exit::Usage, format!("--label {e}"));
+        worker.labels = crate::options::labels(what.labels.iter().map(String::as_str)).map_err(wrong)?;
+    } else if worker.labels.0.is_none() {
+        // Beside others it takes what anybody may take.
+        worker.labels = Labels(Some(BTreeSet::new()));
+    }
+    let concurrency = worker.concurrency;
     access.name = format!("tollgate worker {id}");
     let keys = what.store.keys.clone().unwrap_or_else(|| cx.data_dir(None));
     let listener = match &what.metrics {
@@ -59,7 +72,7 @@ pub async fn run(cx: &Context, what: Worker) -> Result<(), Failure> {
     if cx.out.json {
         cx.out.line(serde_json::json!({"worker": id, "metrics": addr.map(|a| format!("http://{a}/metrics"))}).to_string());
     } else {
-        cx.out.line(format!("{} worker {id}: up to {} steps at once", cx.out.paint(1, "tollgate"), worker.concurrency));
+        cx.out.line(format!("{} worker {id}: up to {} steps at once", cx.out.paint(1, "tollgate"), concurrency));
         if let Some(addr) = addr {
             cx.out.line(format!("  metrics    http://{addr}/metrics"));
         }

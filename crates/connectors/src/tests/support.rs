@@ -135,6 +135,7 @@ pub fn object(value: Value) -> Map<String, Value> {
 /// A tool of `shop` from its HTTP request.
 pub fn tool(name: &str, effect: Effect, request: Value) -> ToolSpec {
     ToolSpec {
+        dispatch: Default::default(),
         name: format!("shop.{name}"),
         connector: "shop".into(),
         description: String::new(),

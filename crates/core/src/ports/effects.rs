@@ -13,6 +13,7 @@ use crate::plan::{ProposalError, ProposedAction};
 use crate::run::RunState;
 use crate::scope::Scope;
 use crate::spec::{Effect, OnUnknown, Ordering};
+use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::verdict::Principal;
 
@@ -35,6 +36,8 @@ pub struct NewAction {
     pub lane: Option<Digest>,
     /// Its effect key and the fingerprint, if it writes.
     pub key: Option<KeyClaim>,
+    /// On what terms it waits for a worker.
+    pub terms: Terms,
 }
 
 /// An effect key as an action claims it.
@@ -201,6 +204,8 @@ pub enum Authority {
     Parked(ActionState),
     /// Its approval request, which this denial or expiry answers. Judged by the store's clock.
     Approval(ApprovalId, ApprovalEnd),
+    /// A person who says that it was carried out in the time that a restored store forgot. Only while the epoch holds all writes.
+    Epoch,
 }
 
 /// How an approval request ends without a yes.

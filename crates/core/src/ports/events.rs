@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::hash::Digest;
 use crate::id::{EventId, ReplayId, RunId, SessionId};
 use crate::scope::Scope;
+use crate::terms::Terms;
 use crate::time::Timestamp;
 
 use super::{BoxFuture, Claimed, ConfigRev, StoreError};
@@ -32,6 +33,8 @@ pub struct NewRun {
     pub bundle: Digest,
     /// `ordering: strict`: its operator is asked in event order.
     pub strict: bool,
+    /// On what terms its operator is asked.
+    pub terms: Terms,
 }
 
 /// One event with the runs it leads to.

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use crate::id::{RunId, SessionId};
 use crate::scope::Scope;
+use crate::terms::Labels;
 use crate::time::Timestamp;
 
 use super::{BoxFuture, Claimed, GraphExec, ReasonRecord, StoreError};
 
 /// Durable execution.
 pub trait DurableExec: GraphExec + Send + Sync {
-    /// Opens a worker session; its lease lasts `ttl` from the store's now.
-    fn open_session(&self, session: SessionId, ttl: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Opens a worker session, which claims what requires no other labels; its lease lasts `ttl` from the store's now.
+    fn open_session(&self, session: SessionId, ttl: Duration, labels: Labels) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Renews a session: one renewal covers all its steps. [`StoreError::LeaseLost`] when it had lapsed and was reaped.
     fn renew(&self, session: SessionId, ttl: Duration) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Hands back every step that a session holds.

@@ -11,6 +11,7 @@ use crate::id::{RunId, SessionId};
 use crate::plan::ProposedAction;
 use crate::run::RunState;
 use crate::scope::Scope;
+use crate::terms::Terms;
 use crate::time::Timestamp;
 use crate::verdict::Principal;
 
@@ -75,6 +76,8 @@ pub struct StartGraph {
     pub principal: Principal,
     /// The bundle that its actions are pinned to.
     pub bundle: Digest,
+    /// On what terms its nodes wait.
+    pub terms: Terms,
     /// When.
     pub at: Timestamp,
     /// Take its first step for this session.

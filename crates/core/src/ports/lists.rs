@@ -113,6 +113,26 @@ pub struct EntryFilter {
     pub action: Option<ActionId>,
 }
 
+/// How much waits for workers that have the same labels. A count that reached [`QUEUE_BOUND`] may be higher.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct QueueLine {
+    /// What a worker must have; nothing for most steps.
+    pub labels: Vec<String>,
+    /// Steps that a worker could take now.
+    pub ready: u64,
+    /// Steps that wait for room under a limit.
+    pub parked: u64,
+    /// Steps that workers hold.
+    pub held: u64,
+    /// Steps that wait for a time.
+    pub timers: u64,
+    /// When the oldest of the ready ones became ready, as far as it is at the head of its tenant's queue.
+    pub oldest: Option<Timestamp>,
+}
+
+/// Nothing of a queue is counted beyond this.
+pub const QUEUE_BOUND: u32 = 100_000;
+
 /// The answer of a list.
 pub type ListOut<'a, T> = BoxFuture<'a, Result<Vec<Listed<T>>, StoreError>>;
 
@@ -134,6 +154,8 @@ pub trait Lists: Send + Sync {
     fn list_entries(&self, scope: Scope, filter: EntryFilter, page: Page) -> ListOut<'_, StoredEntry>;
     /// Replays.
     fn list_replays(&self, scope: Scope, page: Page) -> ListOut<'_, ReplayState>;
+    /// How much waits, of one tenant and mode or of all, by labels.
+    fn queue(&self, scope: Option<Scope>) -> BoxFuture<'_, Result<Vec<QueueLine>, StoreError>>;
     /// One replay.
     fn replay(&self, scope: Scope, id: crate::id::ReplayId) -> BoxFuture<'_, Result<Option<ReplayState>, StoreError>>;
 }

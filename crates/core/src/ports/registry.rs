@@ -3,6 +3,7 @@
 use crate::hash::Digest;
 use crate::id::{DeploymentId, KeyId};
 use crate::scope::Scope;
+use crate::terms::Rules;
 use crate::time::Timestamp;
 
 use super::{BoxFuture, ConfigRev, NewEntry, SecretCiphertext, StoreError};
@@ -16,6 +17,8 @@ pub struct Deploy {
     pub bundle: Digest,
     /// Content-addressed bodies to keep: `(digest, kind, body)`.
     pub artifacts: Vec<(Digest, String, Vec<u8>)>,
+    /// What it says about dispatch, in the place of what the one before said.
+    pub rules: Rules,
     /// `change` entries.
     pub entries: Vec<NewEntry>,
     /// When.

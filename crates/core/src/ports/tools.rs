@@ -90,6 +90,11 @@ pub trait ToolCaller: Send + Sync {
     /// Name of the secret that a call of this tool leases.
     fn secret_of(&self, tool: &str) -> Option<&str>;
 
+    /// The key of a tool's limit for these arguments; none when it has none, or they give none. Pure.
+    fn concurrency_key(&self, _tool: &str, _args: &Value) -> Option<String> {
+        None
+    }
+
     /// Makes the call. Never fails: whatever happens is an outcome.
     fn call<'a>(&'a self, request: CallRequest<'a>) -> BoxFuture<'a, AttemptOutcome>;
 

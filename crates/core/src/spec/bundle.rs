@@ -26,6 +26,9 @@ pub struct BundleSpec {
     pub cedar: Vec<PolicySource>,
     /// Capability to tool.
     pub bindings: BTreeMap<String, String>,
+    /// How many steps of the tenant may be under way at once. Left out when there is no limit, so that digests stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
 }
 
 impl BundleSpec {

@@ -5,12 +5,14 @@
 
 mod bundle;
 mod connector;
+mod dispatch;
 mod operator;
 mod policy;
 mod tool;
 
 pub use bundle::{BundleSpec, CAPABILITY_PREFIX};
 pub use connector::{AuthSpec, ConnectorSpec, EgressSpec, SignatureEncoding, Transport, WebhookScheme, WebhookSpec};
+pub use dispatch::{ConcurrencySpec, DispatchSpec};
 pub use operator::{ActionTemplate, OperatorSpec, Ordering, ValueTemplate};
 pub use policy::{PolicySource, PolicySpec};
 pub use tool::{Effect, FilesOp, Grade, HttpRequestSpec, OnUnknown, RetrySpec, ToolRequest, ToolSpec, UndoSpec, VerifySpec};

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::DispatchSpec;
 use crate::hash::Digest;
 
 /// In which order an operator's actions on one entity take their lane.
@@ -54,6 +55,9 @@ pub struct ActionTemplate {
     /// A non-success of this action does not skip the rest.
     #[serde(default, rename = "continue")]
     pub continue_on_failure: bool,
+    /// 0 to 9; its operator's or tool's when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
 }
 
 /// An operator of kind `rules`, with every default filled in.
@@ -73,6 +77,9 @@ pub struct OperatorSpec {
     pub ordering: Ordering,
     /// `draft` in the spec: it proposes, and nothing is admitted until it is activated.
     pub draft: bool,
+    /// How its steps wait for a worker.
+    #[serde(default, skip_serializing_if = "DispatchSpec::is_plain")]
+    pub dispatch: DispatchSpec,
 }
 
 impl OperatorSpec {

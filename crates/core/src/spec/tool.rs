@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::DispatchSpec;
 use crate::hash::Digest;
 use crate::time::Span;
 
@@ -241,6 +242,9 @@ pub struct ToolSpec {
     pub on_unknown: OnUnknown,
     /// Retries of attempts that did not happen.
     pub retry: RetrySpec,
+    /// How its actions wait for a worker.
+    #[serde(default, skip_serializing_if = "DispatchSpec::is_plain")]
+    pub dispatch: DispatchSpec,
     /// How it is performed.
     pub request: ToolRequest,
 }

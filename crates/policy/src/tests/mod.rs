@@ -17,6 +17,7 @@ use crate::{Policies, PolicyFault};
 
 pub(super) fn tool(name: &str, effect: Effect, classes: &[&str], input: Value) -> ToolSpec {
     ToolSpec {
+        dispatch: Default::default(),
         name: name.to_owned(),
         connector: name.split('.').next().unwrap().to_owned(),
         description: String::new(),

@@ -119,7 +119,7 @@ async fn ingest(app: &State, scope: Scope, rev: ConfigRev, active: Option<&Activ
     let with_runs = |k: &Keyed| IngestEvent {
         event: k.event.clone(),
         dedupe: k.dedupe.clone(),
-        runs: active.map(|a| offers(a, &k.event.event_type, None, &app.deps.ids)).unwrap_or_default(),
+        runs: active.map(|a| offers(a, &k.event, None, &app.deps.ids)).unwrap_or_default(),
     };
     let stored = app.deps.events.ingest(scope, rev, batch.iter().map(with_runs).collect(), None).await?;
     if stored.len() != batch.len() {

@@ -159,6 +159,7 @@ impl ActionIn {
 
     fn into_proposal(self) -> ProposedAction {
         ProposedAction {
+            priority: None,
             tool: self.tool,
             capability: None,
             args: self.args.unwrap_or_else(|| Value::Object(serde_json::Map::new())),

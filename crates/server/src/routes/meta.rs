@@ -14,6 +14,7 @@ use crate::error::{ApiError, Code, index_page, page};
 use crate::extract::Segment;
 use crate::view::to_bytes;
 
+use super::queue::gauge;
 use super::table::openapi;
 
 /// Whether the process runs.
@@ -31,6 +32,7 @@ pub(crate) async fn readyz(AxumState(app): AxumState<App>) -> Result<&'static st
 /// Metrics in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, description = "Metrics", body = String, content_type = "text/plain"), AnyErrors))]
 pub(crate) async fn metrics(AxumState(app): AxumState<App>) -> Response {
+    gauge(&app).await;
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.deps.metrics.render()).into_response()
 }
 

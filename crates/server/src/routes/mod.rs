@@ -8,6 +8,7 @@ mod events_read;
 mod hooks;
 mod keys;
 mod meta;
+mod queue;
 mod receipts;
 mod replays;
 mod reply;
@@ -17,4 +18,5 @@ mod stream;
 mod table;
 mod unknown;
 
+pub(crate) use queue::Gauged;
 pub use table::{openapi, router};

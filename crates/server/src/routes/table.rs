@@ -11,7 +11,7 @@ use crate::docs::Frame;
 use crate::layers::outermost;
 
 use super::unknown::{no_method, no_route};
-use super::{actions, approvals, config, events, events_read, hooks, keys, meta, receipts, replays, runs, secrets, stream};
+use super::{actions, approvals, config, events, events_read, hooks, keys, meta, queue, receipts, replays, runs, secrets, stream};
 
 fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Frame::openapi())
@@ -24,6 +24,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::get_run))
         .routes(routes!(runs::cancel_run))
+        .routes(routes!(queue::get_queue))
         .routes(routes!(runs::list_plans))
         .routes(routes!(runs::get_plan))
         .routes(routes!(actions::list_actions, actions::post_action))

@@ -6,6 +6,7 @@ mod config;
 mod entry;
 mod event;
 mod event_in;
+mod queue;
 mod run;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ pub(crate) use config::{ConnectorView, KeyView, NewKeyView, OperatorView, Polici
 pub(crate) use entry::{CheckpointView, EntryView, HopView};
 pub(crate) use event::{EventView, OwnedEvent, event_json};
 pub(crate) use event_in::{CloudEventIn, EventIn};
+pub(crate) use queue::QueueView;
 pub(crate) use run::{PlanView, ReplayView, RunActionView, RunDetailView, RunView};
 
 /// Stored JSON as it is; none when it is not JSON.

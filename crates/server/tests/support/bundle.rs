@@ -43,6 +43,7 @@ pub fn spec() -> BundleSpec {
     let hook =
         |scheme: &str, secret: &str, event_type: &str| json!({"webhook": {"scheme": scheme, "secret": secret, "event_type": event_type}});
     BundleSpec {
+        concurrency: None,
         connectors: BTreeMap::from([
             connector("notes", json!({"transport": {"files": {"root": "notes"}}, "test_config": {"root": "test-notes"}})),
             connector("github", hook("github", "github_webhook", "${headers['x-github-event']}.${body.action}")),

@@ -137,7 +137,13 @@ impl House {
             let spec = serde_json::to_vec(&*bundle.spec).unwrap();
             let texts = tollgate_core::canon::canonical(policy.artifact()).unwrap();
             let artifacts = vec![(bundle.digest, "bundle".to_owned(), spec), (policy.version(), "policies".to_owned(), texts)];
-            store.deploy(scope(mode), Deploy { id, bundle: bundle.digest, artifacts, entries: vec![], at: ids.now() }).await.unwrap();
+            store
+                .deploy(
+                    scope(mode),
+                    Deploy { id, bundle: bundle.digest, artifacts, rules: Default::default(), entries: vec![], at: ids.now() },
+                )
+                .await
+                .unwrap();
         }
         for mode in [Mode::Live, Mode::Test] {
             bundles.refresh(scope(mode)).await.unwrap();
@@ -156,6 +162,7 @@ impl House {
         let deps = ServiceDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
+            ledger: Arc::clone(&store) as _,
             signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&signals),
         };

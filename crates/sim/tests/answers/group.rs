@@ -11,7 +11,13 @@ use tollgate_testkit::{SimClock, event, scope};
 /// Queues a command that stores these events, each with a run. One that names an event twice fails halfway, after its first insert.
 fn ingest<'a>(store: &'a SqliteStore, rev: ConfigRev, ids: &[u8]) -> BoxFuture<'a, Result<Vec<Ingested>, StoreError>> {
     let at = SimClock::default().now();
-    let run = |n: u8| NewRun { id: RunId::from_bytes([n; 16]), operator: "op".to_owned(), bundle: Digest::of(b"b"), strict: false };
+    let run = |n: u8| NewRun {
+        id: RunId::from_bytes([n; 16]),
+        operator: "op".to_owned(),
+        bundle: Digest::of(b"b"),
+        strict: false,
+        terms: Default::default(),
+    };
     let new = |n: &u8| IngestEvent { event: event([*n; 16], at, &serde_json::json!([])), dedupe: None, runs: vec![run(*n)] };
     store.ingest(scope(), rev, ids.iter().map(new).collect(), None)
 }

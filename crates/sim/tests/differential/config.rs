@@ -19,7 +19,14 @@ impl World {
                 let (id, scope) = (DeploymentId::from_bytes(self.id()), scope_of(scope));
                 let artifacts = vec![(Digest::of(b"policy"), "policy".to_owned(), b"permit".to_vec())];
                 let bundle = Digest::of(id.as_bytes());
-                let deploy = Deploy { id, bundle, artifacts, entries: vec![self.entry(Kind::Change, None)], at: self.now() };
+                let deploy = Deploy {
+                    id,
+                    bundle,
+                    artifacts,
+                    rules: Default::default(),
+                    entries: vec![self.entry(Kind::Change, None)],
+                    at: self.now(),
+                };
                 shown(&both!(self, |s| s.deploy(scope, deploy.clone())))
             }
             Op::Status { scope, name, paused } => {

@@ -32,6 +32,7 @@ impl World {
         match op {
             Op::Start { scope, shape, claim } => {
                 let command = StartGraph {
+                    terms: Default::default(),
                     scope: scope_of(*scope),
                     run: RunId::from_bytes(self.id()),
                     plan: plan(*shape),

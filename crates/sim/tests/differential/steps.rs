@@ -10,6 +10,7 @@ use tollgate_core::plan::ProposalError;
 use tollgate_core::ports::{Claimed, Dedupe, IngestEvent, Ingested, NewRun, PlanOutcome, Step, StorePlan, SubmitAction, Submitted};
 use tollgate_core::scope::Scope;
 use tollgate_core::spec::Ordering;
+use tollgate_core::terms::Labels;
 use tollgate_core::verdict::Principal;
 
 use crate::ops::{Act, Op};
@@ -27,7 +28,15 @@ impl World {
     }
 
     pub fn new_runs(&mut self, n: u8, strict: bool) -> Vec<NewRun> {
-        (0..n).map(|i| NewRun { id: RunId::from_bytes(self.id()), operator: format!("op{i}"), bundle: Digest::of(b"b"), strict }).collect()
+        (0..n)
+            .map(|i| NewRun {
+                id: RunId::from_bytes(self.id()),
+                operator: format!("op{i}"),
+                bundle: Digest::of(b"b"),
+                strict,
+                terms: Default::default(),
+            })
+            .collect()
     }
 
     pub async fn step(&mut self, op: &Op) -> String {
@@ -78,7 +87,7 @@ impl World {
             Op::Session { which, kind, long } => {
                 let (session, ttl) = (self.sessions[usize::from(*which) % 3], Duration::from_secs(if *long { 600 } else { 30 }));
                 match kind {
-                    0 | 1 => shown(&both!(self, |s| s.open_session(session, ttl))),
+                    0 | 1 => shown(&both!(self, |s| s.open_session(session, ttl, Labels::default()))),
                     2 => shown(&both!(self, |s| s.renew(session, ttl))),
                     _ => shown(&both!(self, |s| s.close_session(session))),
                 }
@@ -92,7 +101,7 @@ impl World {
     /// Takes everything there is: in which order is each engine's own affair.
     async fn claim(&mut self, which: u8) -> String {
         let session = self.sessions[usize::from(which) % 3];
-        let _ = both!(self, |s| s.open_session(session, Duration::from_secs(60)));
+        let _ = both!(self, |s| s.open_session(session, Duration::from_secs(60), Labels::default()));
         let sorted = |mut found: Result<Vec<Claimed>, _>| {
             if let Ok(found) = &mut found {
                 found.sort_by_key(|c| (c.run, c.step));

@@ -3,6 +3,7 @@
 
 mod check;
 mod connector;
+mod dispatch;
 mod operator;
 mod publish;
 mod settings;

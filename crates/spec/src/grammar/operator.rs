@@ -1,5 +1,6 @@
 //! The fields of an Operator and of a Policy.
 
+use super::dispatch::{LIMITED, PRIORITY, REQUIRES};
 use super::shape::{Field, Record, Shape};
 
 /// `kind: Operator`.
@@ -24,6 +25,9 @@ pub(crate) static OPERATOR: Record = Record {
             "`relaxed`: an action queues for its entity when it may be called; `strict`: in event order, so that a waiting approval blocks its entity.",
         ),
         Field::default("draft", Shape::Bool, "false", "It proposes, and nothing is admitted until it is activated."),
+        REQUIRES,
+        PRIORITY,
+        LIMITED,
     ],
 };
 
@@ -43,6 +47,7 @@ static ACTION: Record = Record {
         Field::optional("when", Shape::Filled, "CEL over `event`: propose this action only when true."),
         Field::default("independent", Shape::Bool, "false", "Runs beside the others, not after them."),
         Field::default("continue", Shape::Bool, "false", "A non-success of this action does not skip the rest."),
+        PRIORITY,
     ],
 };
 

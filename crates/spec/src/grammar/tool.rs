@@ -1,5 +1,6 @@
 //! The fields of a tool and of its request.
 
+use super::dispatch::{LIMITED, PRIORITY, REQUIRES};
 use super::shape::{Field, Keys, Record, Shape, Tagged, Variant};
 
 pub(super) static TOOL: Record = Record {
@@ -43,6 +44,9 @@ pub(super) static TOOL: Record = Record {
         Field::optional("output", Shape::Schema, "JSON Schema of the output."),
         Field::default("on_unknown", Shape::Words(&["hold", "release"]), "\"hold\"", "What an unknown outcome does to the entity's lane."),
         Field::default("retry", Shape::Record(&RETRY), "{}", "Attempts that did not happen are made again."),
+        REQUIRES,
+        PRIORITY,
+        LIMITED,
         Field::required("request", Shape::Marked(&[("op", &Shape::Tagged(&FILES)), ("", &Shape::Record(&HTTP))]), "How it is performed."),
     ],
 };

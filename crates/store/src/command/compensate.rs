@@ -46,7 +46,8 @@ pub(crate) fn append(tx: &mut dyn Tx, of: &ActionHead, c: &Compensation, at: Tim
     if let (Some(lane), true) = (&c.action.lane, c.action.lane == of.lane) {
         tx.hand_ticket(lane, *of.id.as_bytes(), *id.as_bytes())?;
     }
-    let claimed = dispatch::make_ready(tx, &StepRow { scope, run: of.run, step: Step::Action(id), fence: 0 }, claim)?;
+    let claimed =
+        dispatch::make_ready(tx, &StepRow { scope, run: of.run, step: Step::Action(id), fence: 0, terms: c.action.terms }, claim)?;
     Ok(Appended { woken: u32::from(claimed.is_none()), claimed })
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn defer(tx: &mut dyn Tx, c: &Defer) -> Result<()> {
     };
     tx.change_action(c.action, &change)?;
     tx.release(c.run, step)?;
-    tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence: c.lease.fence }, until)?;
+    tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence: c.lease.fence, terms: a.terms }, until)?;
     tx.wake();
     Ok(())
 }

@@ -6,9 +6,10 @@ use tollgate_core::ports::{Claimed, Lease, Step, StoreError};
 use crate::error::Result;
 use crate::tx::{StepRow, Tx};
 
-/// Makes a step claimable, or hands it to a session at once if its lease stands.
+/// Makes a step claimable, or hands it to a session at once if its lease stands, any worker may have it and nothing limits it.
 pub(crate) fn make_ready(tx: &mut dyn Tx, row: &StepRow, claim: Option<SessionId>) -> Result<Option<Claimed>> {
     if let Some(session) = claim
+        && row.terms.is_free()
         && !tx.leaves_word()
         && session_stands(tx, session)?
     {

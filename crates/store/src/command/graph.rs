@@ -13,10 +13,11 @@ use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::{Blob, Disposed, FinishNode, Lease, NewAction, NodeEnd, StartGraph, Step, StoreError, first_fence};
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
-use crate::command::dispatch;
 use crate::command::runs::{load_run, set_state};
+use crate::command::{dispatch, epoch};
 use crate::error::{Result, damaged};
 use crate::query;
 use crate::tx::{ActionHead, GraphRow, NewActionRow, NewRunRow, RunChange, RunRow, Statement, StepRow, Tx, fetch_one};
@@ -42,6 +43,7 @@ fn refused(why: Refused) -> StoreError {
 
 /// Starts a run: its spec, its input, its first nodes.
 pub(crate) fn start(tx: &mut dyn Tx, c: &StartGraph) -> Result<Disposed> {
+    epoch::check(tx)?;
     let input = c.input.digest().map_err(|e| StoreError::Conflict(e.to_string()))?;
     let (mut progress, advance) = graph::start(&c.plan);
     let created = tx.insert_run(&NewRunRow {
@@ -56,6 +58,7 @@ pub(crate) fn start(tx: &mut dyn Tx, c: &StartGraph) -> Result<Disposed> {
         state: advance.state,
         actions: 0,
         graph: Some(c.plan.digest()),
+        terms: c.terms,
         planned_at: Some(c.at),
         at: c.at,
     })?;
@@ -70,23 +73,23 @@ pub(crate) fn start(tx: &mut dyn Tx, c: &StartGraph) -> Result<Disposed> {
     tx.journal(c.scope, &entry, c.at)?;
     let fence = first_fence(progress.next_seq());
     tx.insert_graph(c.scope, c.run, &GraphRow { input, progress })?;
-    hand_out(tx, c.scope, c.run, &advance.ready, fence, c.claim, advance.state)
+    hand_out(tx, &Handed { scope: c.scope, run: c.run, terms: c.terms, fence }, &advance.ready, c.claim, advance.state)
+}
+
+/// Nodes of a run that are handed out together.
+struct Handed {
+    scope: Scope,
+    run: RunId,
+    terms: Terms,
+    fence: u64,
 }
 
 /// Makes nodes claimable; the first goes to the session that asks, if its lease stands.
-fn hand_out(
-    tx: &mut dyn Tx,
-    scope: Scope,
-    run: RunId,
-    ready: &[usize],
-    fence: u64,
-    mut claim: Option<SessionId>,
-    state: RunState,
-) -> Result<Disposed> {
+fn hand_out(tx: &mut dyn Tx, to: &Handed, ready: &[usize], mut claim: Option<SessionId>, state: RunState) -> Result<Disposed> {
     let mut out = Disposed { claimed: Vec::new(), woken: 0, run: state };
     for node in ready {
         let step = Step::Node(u32::try_from(*node).map_err(|_| damaged("a node"))?);
-        match dispatch::make_ready(tx, &StepRow { scope, run, step, fence }, claim.take())? {
+        match dispatch::make_ready(tx, &StepRow { scope: to.scope, run: to.run, step, fence: to.fence, terms: to.terms }, claim.take())? {
             Some(claimed) => out.claimed.push(claimed),
             None => out.woken += 1,
         }
@@ -96,6 +99,7 @@ fn hand_out(
 
 /// Ends a claim on a node.
 pub(crate) fn finish(tx: &mut dyn Tx, c: &FinishNode) -> Result<Disposed> {
+    epoch::check(tx)?;
     let step = Step::Node(c.node);
     dispatch::check(tx, c.run, step, c.lease)?;
     let row = load_run(tx, c.scope, c.run)?;
@@ -107,6 +111,7 @@ pub(crate) fn finish(tx: &mut dyn Tx, c: &FinishNode) -> Result<Disposed> {
         return Err(StoreError::Conflict("the run is pinned to another graph".to_owned()));
     }
     let stands = tx.graph(c.scope, c.run)?.ok_or_else(|| damaged("where a graph stands"))?;
+    let terms = row.terms;
     let moving = Moving { scope: c.scope, run: c.run, plan: &c.plan, row, at: c.at, claim: c.claim };
     let cancelling = stands.progress.is_cancelling();
     let (outcome, result) = match &c.end {
@@ -128,7 +133,7 @@ pub(crate) fn finish(tx: &mut dyn Tx, c: &FinishNode) -> Result<Disposed> {
     if let (Outcome::Deferred, NodeEnd::Deferred(_, wait)) = (outcome, &c.end) {
         // Above every fence that was given out, however often the claim changed hands.
         let fence = first_fence(progress.next_seq()).max(c.lease.fence.next_multiple_of(first_fence(1)));
-        tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence }, tx.now().plus(*wait))?;
+        tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence, terms }, tx.now().plus(*wait))?;
         tx.wake();
     }
     Ok(done)
@@ -148,7 +153,8 @@ fn end(
     tx.journal(m.scope, &entry, m.at)?;
     tx.move_graph(m.run, &progress)?;
     let fence = first_fence(progress.next_seq());
-    let mut done = hand_out(tx, m.scope, m.run, &advance.ready, fence, m.claim, advance.state)?;
+    let handed = Handed { scope: m.scope, run: m.run, terms: m.row.terms, fence };
+    let mut done = hand_out(tx, &handed, &advance.ready, m.claim, advance.state)?;
     done.run = stand(tx, m, advance.state)?;
     Ok((done, progress))
 }
@@ -177,7 +183,7 @@ fn act(tx: &mut dyn Tx, m: &Moving<'_>, c: &FinishNode, action: &NewAction) -> R
     tx.insert_action(&NewActionRow { scope, run, seq: m.row.actions, action, strict: false, compensates: None, node, at: c.at })?;
     tx.change_run(scope, run, &RunChange::OneMore, c.at)?;
     set_state(tx, (scope, run), action.id, ActionState::Proposed, Trigger::Callable)?;
-    let claimed = dispatch::make_ready(tx, &StepRow { scope, run, step: Step::Action(action.id), fence: 0 }, c.claim)?;
+    let claimed = dispatch::make_ready(tx, &StepRow { scope, run, step: Step::Action(action.id), fence: 0, terms: action.terms }, c.claim)?;
     Ok(Disposed { woken: u32::from(claimed.is_none()), claimed: claimed.into_iter().collect(), run: m.row.state })
 }
 
@@ -272,6 +278,7 @@ pub(crate) fn cancel(tx: &mut dyn Tx, scope: Scope, run: RunId, row: &RunRow, at
 
 /// Goes on with a failed run from its last durable steps.
 pub(crate) fn resume(tx: &mut dyn Tx, scope: Scope, run: RunId, at: Timestamp) -> Result<Disposed> {
+    epoch::check(tx)?;
     let row = load_run(tx, scope, run)?;
     let Some(GraphRow { input, mut progress }) = tx.graph(scope, run)? else {
         return Err(StoreError::Conflict("the run has no graph: replay its event instead".to_owned()));
@@ -285,7 +292,8 @@ pub(crate) fn resume(tx: &mut dyn Tx, scope: Scope, run: RunId, at: Timestamp) -
     tx.journal(scope, &entry, at)?;
     tx.move_graph(run, &progress)?;
     tx.change_run(scope, run, &RunChange::State(advance.state), at)?;
-    hand_out(tx, scope, run, &advance.ready, first_fence(progress.next_seq()), None, advance.state)
+    let handed = Handed { scope, run, terms: row.terms, fence: first_fence(progress.next_seq()) };
+    hand_out(tx, &handed, &advance.ready, None, advance.state)
 }
 
 /// Stops a run whose journal and graph do not agree. Other claims on its nodes end without effect.

@@ -5,15 +5,17 @@ use tollgate_core::ports::{Disposed, NewAction, PlanOutcome, Step, StoreError, S
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::spec::Ordering;
+use tollgate_core::terms::Terms;
 
 use crate::command::ingest::{reason_lane, seen};
 use crate::command::runs::{advance_run, load_run};
-use crate::command::{dispatch, lanes};
+use crate::command::{dispatch, epoch, lanes};
 use crate::error::Result;
 use crate::tx::{NewActionRow, NewRunRow, RunChange, RunRow, Tx};
 
 /// Stores what came of asking an operator. A second result for the same run is thrown away by the lease and the state.
 pub(crate) fn store_plan(tx: &mut dyn Tx, c: &StorePlan) -> Result<Disposed> {
+    epoch::check(tx)?;
     dispatch::check(tx, c.run, Step::Reason, c.lease)?;
     let row = load_run(tx, c.scope, c.run)?;
     if row.state != RunState::Queued {
@@ -48,13 +50,15 @@ pub(crate) fn store_plan(tx: &mut dyn Tx, c: &StorePlan) -> Result<Disposed> {
 /// Lets the next event's run of a strict operator be asked.
 pub(crate) fn leave_reason_lane(tx: &mut dyn Tx, scope: Scope, run: RunId, row: &RunRow) -> Result<()> {
     match &row.operator {
-        Some(operator) if row.strict => lanes::leave(tx, scope, &reason_lane(&scope, operator), *run.as_bytes()),
+        // They are asked one at a time: whoever is next waits on the terms of the one before.
+        Some(operator) if row.strict => lanes::leave_for(tx, scope, &reason_lane(&scope, operator), *run.as_bytes(), row.terms),
         _ => Ok(()),
     }
 }
 
 /// Stores a direct action with a run of its own.
 pub(crate) fn submit(tx: &mut dyn Tx, c: &SubmitAction) -> Result<Submitted> {
+    epoch::check(tx)?;
     if let Some(d) = &c.dedupe {
         if let Some((id, same)) = seen(tx, c.scope, d)? {
             let id = ActionId::from_bytes(id);
@@ -74,6 +78,7 @@ pub(crate) fn submit(tx: &mut dyn Tx, c: &SubmitAction) -> Result<Submitted> {
         state: RunState::Running,
         actions: 1,
         graph: None,
+        terms: Terms::default(),
         planned_at: Some(c.at),
         at: c.at,
     })?;

@@ -3,6 +3,7 @@
 use tollgate_core::id::KeyId;
 use tollgate_core::ports::{ApiKeyRecord, ConfigRev, Deploy, NewEntry, SecretCiphertext, WrappedTenantKey};
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::{Rules, joined, label_of};
 use tollgate_core::time::Timestamp;
 
 use crate::command::compensate;
@@ -23,11 +24,35 @@ pub(crate) fn deploy(tx: &mut dyn Tx, s: Scope, d: &Deploy) -> Result<ConfigRev>
         text: "INSERT INTO deployments (id, reseller_id, tenant_id, mode, bundle, at) VALUES ($1, $2, $3, $4, $5, $6)",
         values: values![d.id.as_bytes(), s.reseller_id.as_bytes(), s.tenant_id.as_bytes(), s.mode.as_int(), d.bundle, d.at],
     })?;
+    rules(tx, s, &d.rules)?;
     for entry in &d.entries {
         tx.append(s, entry)?;
     }
     compensate::wake(tx, s)?;
     tx.raise_rev()
+}
+
+/// Puts what a bundle says about dispatch in the place of what the one before said, for what waits too.
+fn rules(tx: &mut dyn Tx, s: Scope, rules: &Rules) -> Result<()> {
+    let scope = values![s.tenant_id.as_bytes(), s.mode.as_int()];
+    for set in &rules.labels {
+        let values = values![label_of(set), joined(set)];
+        tx.execute(Statement { text: "INSERT INTO label_sets (id, labels) VALUES ($1, $2) ON CONFLICT DO NOTHING", values })?;
+    }
+    tx.execute(Statement { text: "DELETE FROM limits WHERE tenant_id = $1 AND mode = $2", values: scope.clone() })?;
+    for (class, max) in &rules.maxima {
+        tx.execute(Statement {
+            text: "INSERT INTO limits (tenant_id, mode, class, max, reseller_id) VALUES ($1, $2, $3, $4, $5)",
+            values: values![s.tenant_id.as_bytes(), s.mode.as_int(), class, *max, s.reseller_id.as_bytes()],
+        })?;
+    }
+    tx.execute(Statement {
+        text: "INSERT INTO openings (label, tenant_id, limit_id, reseller_id, mode)
+         SELECT DISTINCT -1, tenant_id, limit_id, reseller_id, mode FROM parked WHERE tenant_id = $1 AND mode = $2",
+        values: scope,
+    })?;
+    tx.wake();
+    Ok(())
 }
 
 /// Sets a status.

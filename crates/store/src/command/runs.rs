@@ -44,7 +44,7 @@ pub(crate) fn advance_run(
     for i in &step.ready {
         let Some(v) = views.get(*i) else { continue };
         set_state(tx, (scope, run), v.id, ActionState::Proposed, Trigger::Callable)?;
-        match dispatch::make_ready(tx, &StepRow { scope, run, step: Step::Action(v.id), fence: 0 }, claim)? {
+        match dispatch::make_ready(tx, &StepRow { scope, run, step: Step::Action(v.id), fence: 0, terms: v.terms }, claim)? {
             Some(c) => claimed.push(c),
             None => woken += 1,
         }

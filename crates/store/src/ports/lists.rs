@@ -3,8 +3,8 @@
 use tollgate_core::event::Event;
 use tollgate_core::id::{ReplayId, RunId};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, ApprovalFilter, ApprovalRecord, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, ReplayState,
-    RunFilter, RunRecord, StoredEntry,
+    ActionFilter, ActionRecord, ApprovalFilter, ApprovalRecord, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, QueueLine,
+    ReplayState, RunFilter, RunRecord, StoredEntry,
 };
 use tollgate_core::scope::Scope;
 
@@ -55,6 +55,9 @@ impl<B: Ordered> Lists for Store<B> {
             let found = self.engine.walk(query::lists::replays(scope, page), scope).await?;
             Ok(found.into_iter().map(|(_, r)| listed(r.range.id.as_bytes(), r.clone())).collect())
         })
+    }
+    fn queue(&self, scope: Option<Scope>) -> Out<'_, Vec<QueueLine>> {
+        self.engine.queue(scope)
     }
     fn replay(&self, scope: Scope, id: ReplayId) -> Out<'_, Option<ReplayState>> {
         Box::pin(async move { Ok(self.engine.one(query::lists::replay(scope, id), scope).await?.map(|(_, r)| r)) })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, Lease, ReasonRecord, StoreError};
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
 
 use crate::backend::Committed;
@@ -63,12 +64,14 @@ fn micros(ttl: Duration) -> i64 {
 }
 
 impl DurableExec for PgStore {
-    fn open_session(&self, session: SessionId, ttl: Duration) -> Out<'_, ()> {
+    fn open_session(&self, session: SessionId, ttl: Duration, labels: Labels) -> Out<'_, ()> {
         self.engine.settle(async move {
             let text = format!(
-                "INSERT INTO sessions (id, expires_at) VALUES ($2, {NOW} + $3) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at"
+                "INSERT INTO sessions (id, expires_at, labels) VALUES ($2, {NOW} + $3, $4) \
+                 ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, labels = excluded.labels"
             );
-            self.engine.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into())]).await.map(|_| ())
+            let params = vec![Param::One(session.as_bytes().into()), Param::One(micros(ttl).into()), Param::One(labels.stored().into())];
+            self.engine.dispatch(text, params).await.map(|_| ())
         })
     }
 

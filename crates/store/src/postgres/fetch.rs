@@ -9,8 +9,9 @@ use tollgate_core::id::{ActionId, ApprovalId, EntryId, RunId, SessionId};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::KeyClaim;
 use tollgate_core::run::RunState as Standing;
+use tollgate_core::terms::Terms;
 
-use crate::codec::int;
+use crate::codec::{int, terms};
 use crate::error::{Result, damaged};
 use crate::postgres::connection::{Param, Request};
 use crate::postgres::tx::{ActionState, GraphState, HeldRow, LaneBook, PgTx, RequestRow, RunState, Select, Waiters};
@@ -21,14 +22,14 @@ use crate::value::Value;
 
 const SESSIONS: &str = "SELECT id, expires_at FROM sessions WHERE id = ANY($1)";
 // Locked: whoever hands a lapsed session's steps to others waits for this transaction, or was faster.
-const HELD: &str = "SELECT h.step, h.run_id, h.kind, h.fence, h.session, h.node, h.reseller_id, h.tenant_id, h.mode \
+const HELD: &str = "SELECT h.step, h.run_id, h.kind, h.fence, h.session, h.node, h.limits IS NOT NULL AS limited, h.reseller_id, h.tenant_id, h.mode \
      FROM unnest($1::uuid[], $2::bigint[]) AS q(step, node) JOIN held h ON h.step = q.step AND h.node = q.node ORDER BY h.step, h.node FOR UPDATE OF h";
 const GRAPHS: &str = "SELECT run_id, input, progress, reseller_id, tenant_id, mode FROM graphs WHERE run_id = ANY($1)";
-const RUNS: &str = "SELECT id, state, cancelling, strict, operator, actions, reason, planned_at, updated_at, graph, reseller_id, tenant_id, mode \
+const RUNS: &str = "SELECT id, state, cancelling, strict, operator, actions, reason, planned_at, updated_at, graph, terms, reseller_id, tenant_id, mode \
      FROM runs WHERE id = ANY($1)";
 const ACTIONS: &str = "SELECT id, run_id, seq, lane, key, fingerprint, strict, flags, compensates, state, disposition, resolved, attempts, \
      generation, in_doubt, generation_began, doubt_deadline, verify_failures, fence, deadline_at, last_intent, last_end, open_session, \
-     approval, updated_at, node, request, reseller_id, tenant_id, mode FROM actions";
+     approval, updated_at, node, request, terms, reseller_id, tenant_id, mode FROM actions";
 const KEYS: &str = "SELECT key, state, action, receipt, fingerprint, generation, began, reseller_id, tenant_id, mode \
      FROM effect_keys WHERE key = ANY($1)";
 const DENIALS: &str = "SELECT d.key, d.fingerprint, d.entry, d.reseller_id, d.tenant_id, d.mode \
@@ -151,8 +152,14 @@ pub(crate) fn fetched(tx: &mut PgTx, asked: Asked, rows: Vec<PgRow>) -> Result<(
         Asked::Held(want) => {
             for r in rows.iter().map(Row::Postgres) {
                 let name = StepName { step: r.at(0)?, node: r.at(5)? };
-                let row = StepRow { scope: r.scope()?, run: RunId::from_bytes(r.at(1)?), step: step_of(r.at(2)?, name)?, fence: r.at(3)? };
-                tx.held.fetched(name, Some(HeldRow { row, session: SessionId::from_bytes(r.at(4)?) }));
+                let row = StepRow {
+                    scope: r.scope()?,
+                    run: RunId::from_bytes(r.at(1)?),
+                    step: step_of(r.at(2)?, name)?,
+                    fence: r.at(3)?,
+                    terms: Terms::default(),
+                };
+                tx.held.fetched(name, Some(HeldRow { row, session: SessionId::from_bytes(r.at(4)?), limited: r.at(6)? }));
             }
             tx.held.settle(want);
         }
@@ -264,6 +271,7 @@ fn read_run(r: Row<'_>) -> Result<RunState> {
         operator: r.at(4)?,
         actions: r.at(5)?,
         graph: r.at(9)?,
+        terms: terms(r.at(10)?)?,
     };
     Ok(RunState { scope: r.scope()?, row, reason: r.at(6)?, planned_at: r.at(7)?, updated_at: r.at(8)?, new: None })
 }
@@ -308,6 +316,7 @@ fn read_action(r: Row<'_>) -> Result<ActionState> {
         doubt_deadline: r.at(16)?,
         verify_failures: r.at(17)?,
         fence: r.at(18)?,
+        terms: terms(r.at(27)?)?,
         deadline_at: r.at(19)?,
         last_intent: id(20)?.map(EntryId::from_bytes),
         last_end: id(21)?.map(EntryId::from_bytes),

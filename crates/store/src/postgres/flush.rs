@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_core::scope::Scope;
+use tollgate_core::time::Timestamp;
 
 use crate::codec::int;
 use crate::error::{Result, damaged};
@@ -100,12 +101,13 @@ fn step_columns(row: &StepRow) -> Vec<Value> {
 
 fn dispatch(tx: &PgTx, out: &mut Vec<Request>) {
     let forgotten: Vec<StepName> = tx.out.forgotten.iter().map(|(run, step)| step_name(*run, *step)).collect();
-    let named = || forgotten.iter().map(|n| values![n.step, n.node]);
-    if let (Some(ready), Some(timers)) = (Columns::of(named()), Columns::of(named())) {
-        let text = "DELETE FROM ready r USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE r.step = u.step AND r.node = u.node";
-        out.push(ready.request(text));
-        let text = "DELETE FROM timers t USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE t.step = u.step AND t.node = u.node";
-        out.push(timers.request(text));
+    // In the order in which others may move a step meanwhile: from a timer to its limit, and from there to the queue.
+    for text in [
+        "DELETE FROM timers t USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE t.step = u.step AND t.node = u.node",
+        "DELETE FROM parked p USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE p.step = u.step AND p.node = u.node",
+        "DELETE FROM ready r USING unnest($1::uuid[], $2::bigint[]) AS u(step, node) WHERE r.step = u.step AND r.node = u.node",
+    ] {
+        put(out, text, forgotten.iter().map(|n| values![n.step, n.node]));
     }
     let moved = moves(tx);
     change(
@@ -145,20 +147,52 @@ fn dispatch(tx: &PgTx, out: &mut Vec<Request>) {
     );
     put(
         out,
-        "INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode) \
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::bigint[], $6::uuid[], $7::uuid[], $8::smallint[])",
-        tx.out.ready.iter().map(step_columns),
+        "INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode, label, due, at) \
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::bigint[], $6::uuid[], $7::uuid[], $8::smallint[], \
+           $9::bigint[], $10::bigint[], $11::bigint[])",
+        tx.out.ready.iter().filter(|row| row.terms.limits().next().is_none()).map(|row| placed(row, tx.now)),
     );
+    limited(tx, out);
     put(
         out,
-        "INSERT INTO timers (step, node, run_id, kind, fence, reseller_id, tenant_id, mode, at) \
+        "INSERT INTO timers (step, node, run_id, kind, fence, reseller_id, tenant_id, mode, at, label, priority, limits) \
          SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::bigint[], $6::uuid[], $7::uuid[], $8::smallint[], \
-           $9::bigint[])",
+           $9::bigint[], $10::bigint[], $11::smallint[], $12::bytea[])",
         tx.out.timers.iter().map(|(row, at)| {
-            let mut row = step_columns(row);
-            row.push((*at).into());
-            row
+            let mut columns = step_columns(row);
+            columns.extend(values![*at, row.terms.label, i64::from(row.terms.priority), row.terms.limit_bytes()]);
+            columns
         }),
+    );
+}
+
+/// A row of the queue, with its place.
+fn placed(row: &StepRow, now: Timestamp) -> Vec<Value> {
+    let mut columns = step_columns(row);
+    columns.extend(values![row.terms.label, now.as_micros() - row.terms.lead(), now]);
+    columns
+}
+
+/// Limited steps wait under the narrowest of their limits; whoever claims next gives them places.
+fn limited(tx: &PgTx, out: &mut Vec<Request>) {
+    let rows = || tx.out.ready.iter().filter_map(|row| Some((row, row.terms.limits().next()?)));
+    put(
+        out,
+        "INSERT INTO parked (step, node, run_id, kind, fence, reseller_id, tenant_id, mode, label, due, at, limit_id, limits) \
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::smallint[], $5::bigint[], $6::uuid[], $7::uuid[], $8::smallint[], \
+           $9::bigint[], $10::bigint[], $11::bigint[], $12::uuid[], $13::bytea[])",
+        rows().map(|(row, first)| {
+            let mut columns = placed(row, tx.now);
+            columns.extend(values![first.id, row.terms.limit_bytes()]);
+            columns
+        }),
+    );
+    let opened: BTreeMap<[u8; 16], Scope> = rows().map(|(row, first)| (first.id, row.scope)).collect();
+    put(
+        out,
+        "INSERT INTO openings (label, limit_id, reseller_id, tenant_id, mode) \
+         SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[], $5::smallint[])",
+        opened.into_iter().map(|(id, scope)| with_scope(scope, values![-1_i64, id])),
     );
 }
 
@@ -174,10 +208,10 @@ fn runs(tx: &PgTx, out: &mut Vec<Request>) {
     put(
         out,
         "INSERT INTO runs (id, event_id, operator, offering, principal, bundle, strict, state, cancelling, reason, actions, created_at, \
-           planned_at, updated_at, graph, reseller_id, tenant_id, mode) \
+           planned_at, updated_at, graph, terms, reseller_id, tenant_id, mode) \
          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::bytea[], $7::boolean[], $8::smallint[], \
-           $9::boolean[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bytea[], $16::uuid[], $17::uuid[], \
-           $18::smallint[])",
+           $9::boolean[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[], $17::uuid[], $18::uuid[], \
+           $19::smallint[])",
         tx.runs.changed().filter(|(_, k)| is_new(k)).filter_map(|(id, k)| {
             let run = k.value.as_ref()?;
             let n = run.new.as_ref()?;
@@ -197,6 +231,7 @@ fn runs(tx: &PgTx, out: &mut Vec<Request>) {
                 run.planned_at,
                 run.updated_at,
                 n.graph,
+                n.terms.to_bytes(),
             ];
             Some(with_scope(run.scope, row))
         }),
@@ -216,10 +251,10 @@ fn runs(tx: &PgTx, out: &mut Vec<Request>) {
 }
 
 const INSERT_ACTIONS: &str = "INSERT INTO actions (id, run_id, seq, tool, tool_digest, effect, proposal, flags, salt, lane, key, fingerprint, \
-       strict, state, reason, detail, fence, approval, compensates, created_at, updated_at, node, request, reseller_id, tenant_id, mode) \
+       strict, state, reason, detail, fence, approval, compensates, created_at, updated_at, node, request, terms, reseller_id, tenant_id, mode) \
      SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[], $6::boolean[], $7::bytea[], $8::bigint[], $9::bytea[], \
        $10::bytea[], $11::bytea[], $12::bytea[], $13::boolean[], $14::smallint[], $15::text[], $16::text[], $17::bigint[], $18::uuid[], \
-       $19::uuid[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bytea[], $24::uuid[], $25::uuid[], $26::smallint[])";
+       $19::uuid[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bytea[], $24::bytea[], $25::uuid[], $26::uuid[], $27::smallint[])";
 
 const UPDATE_ACTIONS: &str = "UPDATE actions a SET state = u.state, disposition = u.disposition, resolved = u.resolved, attempts = u.attempts, \
        generation = u.generation, in_doubt = u.in_doubt, generation_began = u.generation_began, doubt_deadline = u.doubt_deadline, \
@@ -265,6 +300,7 @@ fn actions(tx: &PgTx, out: &mut Vec<Request>) -> Result<()> {
             a.updated_at,
             a.node.map(|(node, _)| node),
             a.node.map(|(_, request)| request),
+            a.terms.to_bytes(),
         ];
         new.push(with_scope(a.scope, row));
     }

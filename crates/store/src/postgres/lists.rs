@@ -3,8 +3,8 @@
 use tollgate_core::event::Event;
 use tollgate_core::id::{ActionId, SessionId};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoreError,
-    StoredEntry,
+    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Listed, Page, QUEUE_BOUND, QueueLine, ReplayRange,
+    ReplayState, StoreError, StoredEntry,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -19,7 +19,7 @@ use crate::postgres::ledger::{ENTRY, read_entry};
 use crate::postgres::store::Postgres;
 use crate::query::actions::{COLUMNS, FROM, read_action};
 use crate::query::events::read_event;
-use crate::query::lists::{action_state, before_id};
+use crate::query::lists::{action_state, before_id, read_line};
 use crate::row::Row;
 use crate::tx::Query;
 use crate::value::values;
@@ -88,6 +88,17 @@ impl Ordered for Postgres {
         self.settle(async move {
             let found = self.walk(Query { text: text.into(), values, read: read_event }, s).await?;
             Ok(by_id(found, |e| *e.id.as_bytes()))
+        })
+    }
+
+    fn queue(&self, scope: Option<Scope>) -> BoxFuture<'_, Result<Vec<QueueLine>>> {
+        self.settle(async move {
+            let of = scope.map(|s| (*s.tenant_id.as_bytes(), s.mode.as_int())).unzip();
+            let params = vec![Param::One(of.0.into()), Param::One(of.1.into()), Param::One(QUEUE_BOUND.into())];
+            let text = "SELECT COALESCE(s.labels, '') AS labels, q.ready, q.parked, q.held, q.timers, q.oldest \
+                 FROM queue_depth($1, $2, $3) q LEFT JOIN label_sets s ON s.id = q.label ORDER BY 1";
+            let answers = self.pool.read(&Tenants::default(), &[Request::new(text, params)]).await?;
+            answers.iter().flatten().map(|r| read_line(Row::Postgres(r))).collect()
         })
     }
 

@@ -2,7 +2,7 @@
 
 use tollgate_core::action::ActionState;
 use tollgate_core::id::{EventId, ReplayId, RunId};
-use tollgate_core::ports::{Page, ReplayState, RunFilter, RunRecord};
+use tollgate_core::ports::{Page, QueueLine, ReplayState, RunFilter, RunRecord};
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 
@@ -75,4 +75,17 @@ pub(crate) fn replays(s: Scope, page: Page) -> Query<(Scope, ReplayState)> {
 /// One replay.
 pub(crate) fn replay(s: Scope, id: ReplayId) -> Query<(Scope, ReplayState)> {
     replay::one(s, id)
+}
+
+/// How much waits for workers with the same labels.
+pub(crate) fn read_line(r: Row<'_>) -> Result<QueueLine> {
+    let labels: String = r.at(0)?;
+    Ok(QueueLine {
+        labels: labels.split(',').filter(|l| !l.is_empty()).map(str::to_owned).collect(),
+        ready: r.at(1)?,
+        parked: r.at(2)?,
+        held: r.at(3)?,
+        timers: r.at(4)?,
+        oldest: r.at(5)?,
+    })
 }

@@ -9,9 +9,10 @@ use tollgate_core::ports::{ActionRecord, KeyClaim, OpenAttempt};
 use tollgate_core::run::ActionView;
 use tollgate_core::scope::Scope;
 use tollgate_core::spec::Effect;
+use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
-use crate::codec::int;
+use crate::codec::{int, terms};
 use crate::error::{OrStore, Result, damaged};
 use crate::query::actions::one;
 use crate::row::Row;
@@ -21,13 +22,13 @@ use crate::tx::{ActionChange, ActionHead, Actions, NewActionRow, View, fetch_one
 // No join but the key's, no JSON, columns by place: it is read in every write of the hot path.
 const HEAD: &str = "SELECT a.run_id, a.lane, a.key, a.fingerprint, a.state, a.attempts, a.in_doubt, a.doubt_deadline, a.verify_failures, \
      a.deadline_at, a.generation, a.generation_began, a.open_session, a.last_intent, a.approval, k.generation, k.began, \
-     a.compensates IS NOT NULL, a.strict, a.fence, a.node, a.request \
+     a.compensates IS NOT NULL, a.strict, a.fence, a.node, a.request, a.terms \
      FROM actions a LEFT JOIN effect_keys k ON k.key = a.key AND k.state = 3 \
      WHERE a.id = ?1 AND a.tenant_id = ?2 AND a.mode = ?3";
 
 const INSERT: &str = "INSERT INTO actions (id, run_id, seq, reseller_id, tenant_id, mode, tool, tool_digest, effect, proposal, salt, lane, key, \
-     fingerprint, strict, state, compensates, flags, created_at, updated_at, node, request) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20, ?21)";
+     fingerprint, strict, state, compensates, flags, created_at, updated_at, node, request, terms) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20, ?21, ?22)";
 
 fn read_head(r: Row<'_>, scope: Scope, id: ActionId) -> Result<ActionHead> {
     let attempts = r.at(5)?;
@@ -65,6 +66,7 @@ fn read_head(r: Row<'_>, scope: Scope, id: ActionId) -> Result<ActionHead> {
         compensates: r.at(17)?,
         node: r.at::<Option<u32>>(20)?.zip(r.at(21)?),
         fence: r.at(19)?,
+        terms: terms(r.at(22)?)?,
     })
 }
 
@@ -79,15 +81,16 @@ impl Actions for SqliteTx<'_> {
         fetch_one(self, &one(scope, id))
     }
 
-    fn parked_fence(&mut self, scope: Scope, id: ActionId) -> Result<Option<u64>> {
-        let mut sql = self.sql("SELECT fence FROM actions WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3")?;
+    fn waiting(&mut self, scope: Scope, id: ActionId) -> Result<Option<(u64, Terms)>> {
+        let mut sql = self.sql("SELECT fence, terms FROM actions WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3")?;
         let values = params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()];
-        sql.query_row(values, |r| Ok(Row::Sqlite(r).at(0))).optional().or_store()?.transpose()
+        sql.query_row(values, |r| Ok(Row::Sqlite(r)).map(|r| Ok((r.at(0)?, terms(r.at(1)?)?)))).optional().or_store()?.transpose()
     }
 
     fn views(&mut self, _: Scope, run: RunId) -> Result<Vec<View>> {
-        let mut sql = self
-            .sql("SELECT id, state, disposition, resolved, flags, compensates IS NOT NULL FROM actions WHERE run_id = ?1 ORDER BY seq")?;
+        let mut sql = self.sql(
+            "SELECT id, state, disposition, resolved, flags, compensates IS NOT NULL, terms FROM actions WHERE run_id = ?1 ORDER BY seq",
+        )?;
         let mut rows = sql.query([run.as_bytes()]).or_store()?;
         let mut out = Vec::new();
         while let Some(row) = rows.next().or_store()? {
@@ -97,6 +100,7 @@ impl Actions for SqliteTx<'_> {
             out.push(View {
                 id: ActionId::from_bytes(r.at(0)?),
                 compensates: r.at(5)?,
+                terms: terms(r.at(6)?)?,
                 view: ActionView {
                     state: ActionState::from_int(r.at(1)?).ok_or_else(|| damaged("an action's state"))?,
                     disposition: disposition
@@ -136,7 +140,8 @@ impl Actions for SqliteTx<'_> {
             n.flags(),
             n.at.as_micros(),
             n.node.map(|(node, _)| node),
-            n.node.map(|(_, request)| request.0)
+            n.node.map(|(_, request)| request.0),
+            a.terms.to_bytes()
         ];
         self.exec(INSERT, values).map(|_| ())
     }

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::Step;
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
 use crate::apart::{Word, tell};
@@ -11,7 +12,7 @@ use crate::codec::int;
 use crate::error::{OrStore, Result};
 use crate::row::Row;
 use crate::sqlite::tx::SqliteTx;
-use crate::tx::{Cold, Dispatch, Held, StepRow, step_kind, step_name};
+use crate::tx::{Cold, Dispatch, Held, StepName, StepRow, Tx, step_kind, step_name};
 
 impl SqliteTx<'_> {
     /// Leaves word instead of doing it, where that is all a command may do.
@@ -28,8 +29,52 @@ impl SqliteTx<'_> {
         }
         // Whose step it is says the row that is told about.
         match self.scope_of(run)? {
-            Some(scope) => self.word(&StepRow { scope, run, step, fence: 0 }, word),
+            Some(scope) => self.word(&StepRow { scope, run, step, fence: 0, terms: Terms::default() }, word),
             None => Ok(true),
+        }
+    }
+
+    /// Puts a step at a place of the queue; a limited one waits for its place under a limit first.
+    pub(super) fn queue(&mut self, row: &StepRow, due: i64) -> Result<()> {
+        if let Some(first) = row.terms.limits().next() {
+            return self.park(row, first, due);
+        }
+        let (name, n) = (row.name(), self.place(due)?);
+        self.exec(
+            "INSERT INTO ready (n, step, node, run_id, kind, fence, reseller_id, tenant_id, mode, label, due, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            params![
+                n,
+                name.step,
+                name.node,
+                row.run.as_bytes(),
+                step_kind(row.step),
+                int(row.fence),
+                row.scope.reseller_id.as_bytes(),
+                row.scope.tenant_id.as_bytes(),
+                row.scope.mode.as_int(),
+                row.terms.label,
+                due,
+                self.now().as_micros()
+            ],
+        )
+        .map(|_| ())
+    }
+
+    /// Ends a claim, or takes a ready row away; what it held under limits is left to others.
+    fn remove(&mut self, sql: &str, name: StepName) -> Result<()> {
+        let gone = self
+            .sql(sql)?
+            .query_row(params![name.step, name.node], |r| {
+                let r = Row::Sqlite(r);
+                Ok(r.at::<Option<Vec<u8>>>(0).and_then(|limits| limits.map(|l| r.scope().map(|s| (s, l))).transpose()))
+            })
+            .optional()
+            .or_store()?
+            .transpose()?;
+        match gone.flatten() {
+            Some((scope, limits)) => self.vacate(scope, name, &limits),
+            None => Ok(()),
         }
     }
 
@@ -92,29 +137,15 @@ impl Dispatch for SqliteTx<'_> {
         if self.word_of(run, step, Word::Released)? {
             return Ok(());
         }
-        let name = step_name(run, step);
-        self.exec("DELETE FROM held WHERE step = ?1 AND node = ?2", params![name.step, name.node]).map(|_| ())
+        self.remove("DELETE FROM held WHERE step = ?1 AND node = ?2 RETURNING limits, reseller_id, tenant_id, mode", step_name(run, step))
     }
 
     fn put_ready(&mut self, row: &StepRow) -> Result<()> {
         if self.word(row, Word::Ready)? {
             return Ok(());
         }
-        let name = row.name();
-        self.exec(
-            "INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                name.step,
-                name.node,
-                row.run.as_bytes(),
-                step_kind(row.step),
-                int(row.fence),
-                row.scope.reseller_id.as_bytes(),
-                row.scope.tenant_id.as_bytes(),
-                row.scope.mode.as_int()
-            ],
-        )
-        .map(|_| ())
+        let due = self.now().as_micros() - row.terms.lead();
+        self.queue(row, due)
     }
 
     fn put_timer(&mut self, row: &StepRow, at: Timestamp) -> Result<()> {
@@ -123,8 +154,8 @@ impl Dispatch for SqliteTx<'_> {
         }
         let name = row.name();
         self.exec(
-            "INSERT INTO timers (at, step, node, run_id, kind, fence, reseller_id, tenant_id, mode)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO timers (at, step, node, run_id, kind, fence, reseller_id, tenant_id, mode, label, priority, limits)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 at.as_micros(),
                 name.step,
@@ -134,7 +165,10 @@ impl Dispatch for SqliteTx<'_> {
                 int(row.fence),
                 row.scope.reseller_id.as_bytes(),
                 row.scope.tenant_id.as_bytes(),
-                row.scope.mode.as_int()
+                row.scope.mode.as_int(),
+                row.terms.label,
+                row.terms.priority,
+                row.terms.limit_bytes()
             ],
         )
         .map(|_| ())
@@ -145,7 +179,8 @@ impl Dispatch for SqliteTx<'_> {
             return Ok(());
         }
         let name = step_name(run, step);
-        self.exec("DELETE FROM ready WHERE step = ?1 AND node = ?2", params![name.step, name.node])?;
+        self.remove("DELETE FROM ready WHERE step = ?1 AND node = ?2 RETURNING limits, reseller_id, tenant_id, mode", name)?;
+        self.exec("DELETE FROM parked WHERE step = ?1 AND node = ?2", params![name.step, name.node])?;
         self.exec("DELETE FROM timers WHERE step = ?1 AND node = ?2", params![name.step, name.node])?;
         Ok(())
     }

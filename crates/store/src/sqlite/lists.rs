@@ -4,7 +4,8 @@ use rusqlite::{Connection, params};
 use tollgate_core::event::Event;
 use tollgate_core::id::SessionId;
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Listed, Page, ReplayRange, ReplayState, StoredEntry,
+    ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Listed, Page, QUEUE_BOUND, QueueLine, ReplayRange,
+    ReplayState, StoredEntry,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
@@ -15,7 +16,7 @@ use crate::command::replay;
 use crate::error::{OrStore, Result};
 use crate::query::actions::{COLUMNS, FROM, read_action};
 use crate::query::events::read_event;
-use crate::query::lists::action_state;
+use crate::query::lists::{action_state, read_line};
 use crate::row::Row;
 use crate::sqlite::exec::claim;
 use crate::sqlite::ledger::read_entry;
@@ -120,6 +121,25 @@ fn lapsed_keys(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Laps
     Ok(out)
 }
 
+/// How much waits. One process takes everything, and few tables are small enough to be counted by tenant: those are counted as far as the bound.
+fn queue(conn: &Connection, scope: Option<Scope>) -> Result<Vec<QueueLine>> {
+    let of = scope.map(|s| (*s.tenant_id.as_bytes(), s.mode.as_int())).unzip();
+    let sql = "WITH sets(id, labels) AS (SELECT 0, '' UNION ALL SELECT id, labels FROM label_sets)
+         SELECT s.labels,
+           (SELECT count(*) FROM (SELECT * FROM ready LIMIT ?3) q WHERE q.label = s.id AND (?1 IS NULL OR (q.tenant_id = ?1 AND q.mode = ?2))),
+           (SELECT count(*) FROM (SELECT * FROM parked LIMIT ?3) q WHERE q.label = s.id AND (?1 IS NULL OR (q.tenant_id = ?1 AND q.mode = ?2))),
+           (SELECT count(*) FROM (SELECT * FROM held LIMIT ?3) q WHERE q.label = s.id AND (?1 IS NULL OR (q.tenant_id = ?1 AND q.mode = ?2))),
+           (SELECT count(*) FROM (SELECT * FROM timers LIMIT ?3) q WHERE q.label = s.id AND (?1 IS NULL OR (q.tenant_id = ?1 AND q.mode = ?2))),
+           (SELECT min(q.at) FROM (SELECT * FROM ready ORDER BY n LIMIT ?3) q WHERE q.label = s.id AND (?1 IS NULL OR (q.tenant_id = ?1 AND q.mode = ?2)))
+         FROM sets s ORDER BY s.labels";
+    let mut out = Vec::new();
+    select(conn, sql, &values![of.0, of.1, QUEUE_BOUND], &mut |r| {
+        out.push(read_line(r)?);
+        Ok(())
+    })?;
+    Ok(out)
+}
+
 impl Ordered for Sqlite {
     fn events_after(&self, scope: Scope, position: u64, limit: u32) -> BoxFuture<'_, Result<Vec<(u64, Event)>>> {
         self.look(move |c| events_after(c, scope, position, limit))
@@ -148,6 +168,9 @@ impl Ordered for Sqlite {
     }
     fn list_events(&self, scope: Scope, filter: EventFilter, page: Page) -> ListOut<'_, Event> {
         self.stroll(move |c| events(c, scope, &filter, page))
+    }
+    fn queue(&self, scope: Option<Scope>) -> BoxFuture<'_, Result<Vec<QueueLine>>> {
+        self.stroll(move |c| queue(c, scope))
     }
     fn list_actions(&self, scope: Scope, filter: ActionFilter, page: Page) -> ListOut<'_, ActionRecord> {
         self.stroll(move |c| actions(c, scope, &filter, page))

@@ -1,19 +1,24 @@
 //! The embedded engine: one writer that commits in groups, many readers.
 
 mod actions;
+mod backup;
 mod dispatch;
 mod events;
 mod exec;
 mod graphs;
+mod keep;
 mod keys;
 mod lanes;
 mod ledger;
+mod limits;
 mod lists;
 mod open;
 mod runs;
+mod stats;
 mod store;
 mod tx;
 mod writer;
 
-pub use open::{OpenError, Options};
+pub use backup::{BackupError, backup, is_restored, restore, stats_of};
+pub use open::{OpenError, Options, compact};
 pub use store::SqliteStore;

@@ -6,7 +6,7 @@ use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
-use crate::codec::int;
+use crate::codec::{int, terms};
 use crate::error::{OrStore, Result, damaged};
 use crate::row::Row;
 use crate::sqlite::tx::SqliteTx;
@@ -20,23 +20,26 @@ fn read(r: Row<'_>) -> Result<RunRow> {
         operator: r.at(3)?,
         actions: r.at(4)?,
         graph: r.at(5)?,
+        terms: terms(r.at(6)?)?,
     })
 }
 
 impl Runs for SqliteTx<'_> {
     fn run(&mut self, scope: Scope, id: RunId) -> Result<Option<RunRow>> {
-        self.sql("SELECT state, cancelling, strict, operator, actions, graph FROM runs WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3")?
-            .query_row(params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok(read(Row::Sqlite(r))))
-            .optional()
-            .or_store()?
-            .transpose()
+        self.sql(
+            "SELECT state, cancelling, strict, operator, actions, graph, terms FROM runs WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3",
+        )?
+        .query_row(params![id.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()], |r| Ok(read(Row::Sqlite(r))))
+        .optional()
+        .or_store()?
+        .transpose()
     }
 
     fn write_run(&mut self, n: &NewRunRow) -> Result<bool> {
         let created = self.exec(
             "INSERT INTO runs (id, reseller_id, tenant_id, mode, event_id, operator, offering, principal, bundle, strict, state, actions,
-               created_at, planned_at, updated_at, graph)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13, ?15) ON CONFLICT DO NOTHING",
+               created_at, planned_at, updated_at, graph, terms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13, ?15, ?16) ON CONFLICT DO NOTHING",
             params![
                 n.id.as_bytes(),
                 n.scope.reseller_id.as_bytes(),
@@ -52,7 +55,8 @@ impl Runs for SqliteTx<'_> {
                 n.actions,
                 n.at.as_micros(),
                 n.planned_at.map(Timestamp::as_micros),
-                n.graph.map(|d| d.0)
+                n.graph.map(|d| d.0),
+                n.terms.to_bytes()
             ],
         )?;
         Ok(created == 1)

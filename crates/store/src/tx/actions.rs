@@ -9,6 +9,7 @@ use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{ActionRecord, KeyClaim, NewAction, OpenAttempt};
 use tollgate_core::run::ActionView;
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
 use super::Outbox;
@@ -35,6 +36,8 @@ pub(crate) struct ActionHead {
     pub(crate) node: Option<(u32, Digest)>,
     /// The last fence given out, kept while no dispatch row does.
     pub(crate) fence: u64,
+    /// On what terms it waits.
+    pub(crate) terms: Terms,
 }
 
 /// Whether an action goes on from the generation that its free key hands on. Before its first attempt it has none of its own; one that gave
@@ -48,6 +51,7 @@ pub(crate) const fn inherits(disposed: bool, attempts: u32, own: u32, of_key: u3
 pub(crate) struct View {
     pub(crate) id: ActionId,
     pub(crate) compensates: bool,
+    pub(crate) terms: Terms,
     pub(crate) view: ActionView,
 }
 
@@ -107,8 +111,8 @@ pub(crate) trait Actions: Outbox {
     fn head(&mut self, scope: Scope, id: ActionId) -> Result<Option<ActionHead>>;
     /// The same with everything that a receipt shows.
     fn record(&mut self, scope: Scope, id: ActionId) -> Result<Option<ActionRecord>>;
-    /// The last fence given out for an action that waits; none when there is no such action.
-    fn parked_fence(&mut self, scope: Scope, id: ActionId) -> Result<Option<u64>>;
+    /// The last fence given out for an action that waits, and its terms; none when there is no such action.
+    fn waiting(&mut self, scope: Scope, id: ActionId) -> Result<Option<(u64, Terms)>>;
     /// The actions of a run, in the order of its plan.
     fn views(&mut self, scope: Scope, run: RunId) -> Result<Vec<View>>;
     /// Writes an action that nothing has happened to yet.

@@ -1,11 +1,13 @@
-//! Dispatch rows: a step is ready, held by a session, or waits for a timer; never two of them.
+//! Dispatch rows: a step is ready, parked under a limit, held by a session, or waits for a timer; never two of them.
 
 use tollgate_core::id::{ActionId, RunId, SessionId};
 use tollgate_core::ports::Step;
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
 use crate::error::{Result, damaged};
+use crate::row::Row;
 
 /// A step with the last fence that was given out for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +16,7 @@ pub(crate) struct StepRow {
     pub(crate) run: RunId,
     pub(crate) step: Step,
     pub(crate) fence: u64,
+    pub(crate) terms: Terms,
 }
 
 impl StepRow {
@@ -60,6 +63,13 @@ pub(crate) fn step_of(kind: i64, name: StepName) -> Result<Step> {
     }
 }
 
+/// The terms that a dispatch row carries. One that was claimed or is ready has its priority in its place.
+pub(crate) fn step_terms(r: Row<'_>) -> Result<Terms> {
+    let (label, limits) = (r.get("label")?, r.get::<Option<Vec<u8>>>("limits")?);
+    let priority = u8::try_from(r.get::<i64>("priority").unwrap_or_default()).map_err(|_| damaged("a priority"))?;
+    Terms::of_row(label, priority, limits.as_deref()).ok_or_else(|| damaged("the terms of a step"))
+}
+
 /// A claim.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Held {
@@ -81,10 +91,10 @@ pub(crate) trait Dispatch {
     fn hold(&mut self, row: &StepRow, session: SessionId) -> Result<()>;
     /// Ends a claim.
     fn release(&mut self, run: RunId, step: Step) -> Result<()>;
-    /// Makes a step claimable.
+    /// Makes a step claimable, or parks it under a limit.
     fn put_ready(&mut self, row: &StepRow) -> Result<()>;
     /// Sets a step aside until a time.
     fn put_timer(&mut self, row: &StepRow, at: Timestamp) -> Result<()>;
-    /// Takes a step out of ready and timers, wherever it is.
+    /// Takes a step out of ready, parked and timers, wherever it is.
     fn forget(&mut self, run: RunId, step: Step) -> Result<()>;
 }

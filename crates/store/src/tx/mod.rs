@@ -15,7 +15,7 @@ mod runs;
 
 pub(crate) use actions::{ActionChange, ActionHead, Actions, NewActionRow, View, inherits};
 pub(crate) use cold::{Cold, Query, Statement, fetch, fetch_one};
-pub(crate) use dispatch::{Dispatch, Held, StepName, StepRow, step_kind, step_name, step_of};
+pub(crate) use dispatch::{Dispatch, Held, StepName, StepRow, step_kind, step_name, step_of, step_terms};
 pub(crate) use events::{Events, Remembered};
 pub(crate) use graphs::{GraphRow, Graphs};
 pub(crate) use keys::{KeyEnd, KeyRecord, KeyRowState, Keys};
@@ -37,6 +37,8 @@ pub(crate) trait Tx: Events + Runs + Actions + Lanes + Keys + Dispatch + Graphs 
     fn wake(&mut self);
     /// Appends an entry to its log, with the key that sealed its values.
     fn append(&mut self, scope: Scope, entry: &NewEntry) -> Result<()>;
+    /// The epoch that holds all writes; 0 when none does.
+    fn epoch(&mut self) -> Result<u64>;
     /// The revision of all that governs actions.
     fn config_rev(&mut self) -> Result<ConfigRev>;
     /// Raises it.

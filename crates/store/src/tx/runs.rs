@@ -5,6 +5,7 @@ use tollgate_core::hash::Digest;
 use tollgate_core::id::{EventId, RunId};
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
 use super::Outbox;
@@ -22,6 +23,8 @@ pub(crate) struct RunRow {
     pub(crate) actions: u32,
     /// The graph that it runs.
     pub(crate) graph: Option<Digest>,
+    /// On what terms its operator or its nodes wait.
+    pub(crate) terms: Terms,
 }
 
 /// A run about to be stored.
@@ -38,6 +41,7 @@ pub(crate) struct NewRunRow {
     pub(crate) state: RunState,
     pub(crate) actions: u32,
     pub(crate) graph: Option<Digest>,
+    pub(crate) terms: Terms,
     pub(crate) planned_at: Option<Timestamp>,
     pub(crate) at: Timestamp,
 }

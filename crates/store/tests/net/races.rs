@@ -77,6 +77,7 @@ fn new_event(key: Option<&str>) -> IngestEvent {
 pub fn submit(lane: &str, key: Option<&str>) -> SubmitAction {
     let proposal = json!({"tool": "t.x", "args": {}, "entity_key": lane, "idempotency_key": key, "value": null});
     let action = NewAction {
+        terms: Default::default(),
         id: ActionId::from_bytes(id()),
         proposal: serde_json::from_value(proposal).unwrap(),
         tool_digest: None,
@@ -160,7 +161,7 @@ async fn carry_out(store: &PgStore, c: &Claimed, called: &parking_lot::Mutex<Vec
 /// A worker: claims and carries out until all actions have ended.
 async fn work(store: Arc<PgStore>, all: u64, ended: Arc<AtomicU64>, called: Arc<parking_lot::Mutex<Vec<(ActionId, bool)>>>) {
     let session = SessionId::from_bytes(id());
-    store.open_session(session, LEASE).await.unwrap();
+    store.open_session(session, LEASE, tollgate_core::terms::Labels::default()).await.unwrap();
     while ended.load(Relaxed) < all {
         for c in store.claim(session, 4).await.unwrap() {
             loop {
@@ -224,6 +225,7 @@ async fn one_lane_and_few_keys_contended_over_four_stores_while_somebody_deploys
     let workers = stores.iter().map(|s| tokio::spawn(work(Arc::clone(s), ACTIONS, Arc::clone(&ended), Arc::clone(&called))));
     let deploys = (0..12_u64).map(|i| {
         let deploy = Deploy {
+            rules: Default::default(),
             id: DeploymentId::from_bytes(id()),
             bundle: Digest::of(&i.to_be_bytes()),
             artifacts: vec![],

@@ -126,6 +126,8 @@ async fn no_function_shows_a_worker_what_another_tenant_wrote() {
     for t in tables(&admin).await.iter().filter(|t| t.part_of.is_none() && t.has("tenant_id")) {
         admin.batch_execute(&t.fill(other, 0, 1, 1)).await.unwrap();
     }
+    // Of no label.
+    admin.batch_execute("UPDATE ready SET label = 0").await.unwrap();
     let worker = connect(&db.worker()).await;
     let (session, now) = ("dddddddd-0000-7000-8000-000000000004", 1_000_000);
     ask(&worker, &format!("INSERT INTO sessions VALUES ('{session}', {})", now + 10)).await.unwrap();

@@ -16,12 +16,32 @@ const EACH: u64 = 2;
 const DENIED: &str = "42501";
 
 /// Tables that row security does not cover, and all that may stand in them.
-const OPEN_TO_ALL: &[(&str, &[&str])] =
-    &[("meta", &["k", "v"]), ("scopes", &["reseller_id", "tenant_id", "mode", "log"]), ("sessions", &["id", "expires_at"])];
+const OPEN_TO_ALL: &[(&str, &[&str])] = &[
+    ("meta", &["k", "v"]),
+    ("scopes", &["reseller_id", "tenant_id", "mode", "log"]),
+    ("sessions", &["id", "expires_at", "labels"]),
+    ("label_sets", &["id", "labels"]),
+];
 
 /// Tables that are read across tenants, or whose rows only say who is next: no content, ever.
-const DISPATCH: &[&str] =
-    &["ready", "held", "timers", "sessions", "lanes", "key_waiters", "blocked", "tellings", "unsequenced", "unpublished"];
+const DISPATCH: &[&str] = &[
+    "ready",
+    "held",
+    "timers",
+    "sessions",
+    "lanes",
+    "key_waiters",
+    "blocked",
+    "tellings",
+    "unsequenced",
+    "unpublished",
+    "parked",
+    "places",
+    "openings",
+    "limits",
+    "label_sets",
+    "fronts",
+];
 
 /// What such a table may hold: ids, digests, order and fences.
 const DISPATCH_COLUMNS: &[(&str, &str)] = &[
@@ -46,6 +66,17 @@ const DISPATCH_COLUMNS: &[(&str, &str)] = &[
     ("lane", "bytea"),
     ("key", "bytea"),
     ("leaf_hash", "bytea"),
+    ("id", "bigint"),
+    ("label", "bigint"),
+    ("due", "bigint"),
+    ("priority", "smallint"),
+    ("until", "bigint"),
+    ("limits", "bytea"),
+    ("limit_id", "uuid"),
+    ("class", "uuid"),
+    ("max", "bigint"),
+    // Names that operators of the installation give to workers.
+    ("labels", "text"),
 ];
 
 /// What is written once: nobody who serves may change or remove it.
@@ -80,6 +111,8 @@ const WORKER_WRITES: &[(&str, &str)] = &[
     ("journal", "INSERT"),
     ("key_waiters", "INSERT DELETE"),
     ("lanes", "INSERT UPDATE DELETE"),
+    ("openings", "INSERT"),
+    ("parked", "INSERT DELETE"),
     ("outbox_queue", "INSERT"),
     ("ready", "INSERT DELETE"),
     ("runs", "UPDATE"),

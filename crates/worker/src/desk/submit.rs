@@ -37,7 +37,7 @@ pub(super) async fn submit(desk: &Counter, actor: &Actor, action: DirectAction) 
         plan: PlanId::from_bytes(*run.as_bytes()),
         bundle: active.bundle.digest,
         principal: actor.principal.clone(),
-        action: Engine::prepare(deps, actor.scope, &active.bundle, proposal),
+        action: Engine::prepare(deps, actor.scope, &active.bundle, None, proposal),
         at: deps.ids.now(),
         claim: session,
     };

@@ -182,7 +182,7 @@ impl Engine {
         if let Some(tool) = bundle.spec.bindings.get(&proposal.tool) {
             proposal.capability = Some(std::mem::replace(&mut proposal.tool, tool.clone()));
         }
-        let action = Self::prepare(&self.deps, claimed.scope, &bundle, proposal);
+        let action = Self::prepare(&self.deps, claimed.scope, &bundle, None, proposal);
         Ok(Ok(Ended { end: NodeEnd::Acts(Box::new(action)), blob: None, output: None }))
     }
 

@@ -3,9 +3,10 @@
 use tollgate_core::gate::{effect_key, fingerprint, lane_key};
 use tollgate_core::id::{ActionId, PlanId};
 use tollgate_core::plan::{ProposalError, ProposedAction};
-use tollgate_core::ports::{Bundle, Claimed, KeyClaim, NewAction, PlanOutcome, StoreError, StorePlan};
+use tollgate_core::ports::{Bundle, Claimed, KeyClaim, NewAction, PlanOutcome, ReasonRecord, StoreError, StorePlan};
 use tollgate_core::scope::Scope;
-use tollgate_core::spec::{Effect, Ordering};
+use tollgate_core::spec::{DispatchSpec, Effect, Ordering};
+use tollgate_core::terms::{Governed, Part, Terms};
 
 use super::Engine;
 
@@ -21,7 +22,7 @@ impl Engine {
                 Err(e) => PlanOutcome::Failed(e),
                 Ok(None) => PlanOutcome::Nothing,
                 Ok(Some(plan)) => {
-                    let actions = plan.actions.into_iter().map(|a| Self::prepare(&self.deps, claimed.scope, b, a)).collect();
+                    let actions = plan.actions.into_iter().map(|a| Self::prepare(&self.deps, claimed.scope, b, Some(&record), a)).collect();
                     if draft { PlanOutcome::Draft(actions) } else { PlanOutcome::Proposed(actions) }
                 }
             },
@@ -49,7 +50,13 @@ impl Engine {
     }
 
     /// An action as the store takes it: named by its keys, salted for its commitments.
-    pub(crate) fn prepare(deps: &super::Deps, scope: Scope, bundle: &Bundle, proposal: ProposedAction) -> NewAction {
+    pub(crate) fn prepare(
+        deps: &super::Deps,
+        scope: Scope,
+        bundle: &Bundle,
+        asked: Option<&ReasonRecord>,
+        proposal: ProposedAction,
+    ) -> NewAction {
         let tool = bundle.spec.tools.get(&proposal.tool);
         let effect = tool.map_or(Effect::Write, |t| t.effect);
         let writes = effect == Effect::Write;
@@ -65,9 +72,26 @@ impl Engine {
             salt: deps.ids.random(),
             lane,
             key,
+            terms: terms(deps, scope, bundle, asked, &proposal),
             proposal,
         }
     }
+}
+
+/// On what terms an action waits: as the active bundle says, for that is never pinned; as the run's own where it says nothing any more.
+fn terms(deps: &super::Deps, scope: Scope, pinned: &Bundle, asked: Option<&ReasonRecord>, proposal: &ProposedAction) -> Terms {
+    let active = deps.bundles.active(scope);
+    let bundle = active.as_ref().map_or(pinned, |a| &a.bundle);
+    let has_key = |d: &DispatchSpec| d.concurrency.as_ref().is_some_and(|c| c.key.is_some());
+    let tool = bundle.spec.tools.get(&proposal.tool);
+    let tool_key = tool.filter(|t| has_key(&t.dispatch)).and_then(|_| bundle.tools.concurrency_key(&proposal.tool, &proposal.args));
+    let operator = asked.and_then(|r| Some((bundle.spec.operators.get(&r.operator)?, r)));
+    let operator_key = operator.filter(|(o, _)| has_key(&o.dispatch)).and_then(|(o, r)| bundle.reasoner.concurrency_key(&o.name, &r.event));
+    Governed { scope, spec: &bundle.spec }.acting(
+        tool.map(|t| Part { name: &t.name, dispatch: &t.dispatch, key: tool_key.as_deref() }),
+        operator.map(|(o, _)| Part { name: &o.name, dispatch: &o.dispatch, key: operator_key.as_deref() }),
+        proposal.priority,
+    )
 }
 
 fn gone(operator: &str) -> ProposalError {

@@ -23,6 +23,7 @@ pub(crate) fn compensation(deps: &Deps, bundle: &Bundle, record: &ActionRecord, 
         Err(e) => (Value::Null, Some((RENDER_FAILED.to_owned(), e.to_string()))),
     };
     let proposal = ProposedAction {
+        priority: None,
         tool,
         capability: None,
         args,
@@ -33,7 +34,7 @@ pub(crate) fn compensation(deps: &Deps, bundle: &Bundle, record: &ActionRecord, 
         independent: true,
         continue_on_failure: true,
     };
-    Some(Box::new(Compensation { action: Engine::prepare(deps, record.scope, bundle, proposal), fault }))
+    Some(Box::new(Compensation { action: Engine::prepare(deps, record.scope, bundle, None, proposal), fault }))
 }
 
 /// Whether the gate's no parks the action instead of ending it: an effect that was to be taken back is never silently left.

@@ -46,8 +46,11 @@ pub(super) fn steps(s: Arc<Shared>) -> Loop {
 }
 
 async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
+    let mut more = false;
     loop {
-        if s.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || !s.deps.engine.exec.pending().await? {
+        s.look_at_ledger().await?;
+        // After a claim that got all it asked for there is more.
+        if s.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || (!more && !s.deps.engine.exec.pending().await?) {
             s.waiting.store(false, Ordering::Release);
             return Ok(());
         }
@@ -64,7 +67,10 @@ async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
                 s.waiting.store(false, Ordering::Release);
                 return Ok(());
             }
-            Ok(claimed) => claimed.into_iter().for_each(|step| spawn(s, step)),
+            Ok(claimed) => {
+                more = claimed.len() >= free;
+                claimed.into_iter().for_each(|step| spawn(s, step));
+            }
             Err(StoreError::LeaseLost) => s.sessions.lost(session),
             Err(e) => {
                 // It may have claimed all the same.
@@ -135,7 +141,7 @@ async fn take(s: &Shared, engine: &crate::Engine, step: Claimed) -> Vec<Claimed>
                 tracing::info!(run = %step.run, "another session took this step over");
                 return Vec::new();
             }
-            Err(e @ (StoreError::Unavailable(_) | StoreError::Stale | StoreError::AnswerLost)) => {
+            Err(e @ (StoreError::Unavailable(_) | StoreError::Held(_) | StoreError::Stale | StoreError::AnswerLost)) => {
                 tracing::warn!(run = %step.run, error = %e, "a step waits for the store");
                 s.retire(step.lease.session);
                 if s.stopping.is_cancelled() {

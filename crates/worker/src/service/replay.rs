@@ -61,7 +61,7 @@ async fn slice(s: &Shared, scope: Scope, state: &ReplayState) -> Result<ReplaySt
     let next = if events.len() < SLICE as usize { state.end } else { last.min(state.end) };
     let mut runs = Vec::new();
     for (_, event) in events.iter().filter(|(position, e)| *position < state.end && wanted(&state.range, e)) {
-        let offered = offers(&active, &event.event_type, state.range.operator.as_deref(), &s.deps.engine.ids);
+        let offered = offers(&active, event, state.range.operator.as_deref(), &s.deps.engine.ids);
         runs.extend(offered.into_iter().map(|run| (event.id, run)));
     }
     s.deps.events.advance_replay(scope, state.range.id, state.next, next, runs).await

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tollgate_core::id::SessionId;
 use tollgate_core::ports::{DurableExec, IdSource, StoreError};
+use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
 
 #[derive(Clone, Copy)]
@@ -20,6 +21,7 @@ pub(super) struct Sessions {
     exec: Arc<dyn DurableExec>,
     ids: IdSource,
     lease: Duration,
+    labels: Labels,
     open: Mutex<Option<Open>>,
     opening: tokio::sync::Mutex<()>,
     /// Steps under way, by the session that holds them.
@@ -29,11 +31,12 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(exec: Arc<dyn DurableExec>, ids: IdSource, lease: Duration) -> Self {
+    pub(super) fn new(exec: Arc<dyn DurableExec>, ids: IdSource, lease: Duration, labels: Labels) -> Self {
         Self {
             exec,
             ids,
             lease,
+            labels,
             open: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             busy: Mutex::default(),
@@ -60,7 +63,7 @@ impl Sessions {
             return self.current().ok_or(StoreError::LeaseLost);
         }
         let (id, until) = (SessionId::from_bytes(self.ids.uuid()), self.ids.now().plus(self.lease));
-        self.exec.open_session(id, self.lease).await?;
+        self.exec.open_session(id, self.lease, self.labels.clone()).await?;
         *self.open.lock() = Some(Open { id, until });
         Ok(id)
     }

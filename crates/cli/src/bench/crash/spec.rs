@@ -95,6 +95,7 @@ fn input() -> Value {
 
 fn bare(name: String, effect: Effect, grade: Grade, request: ToolRequest) -> ToolSpec {
     ToolSpec {
+        dispatch: Default::default(),
         name,
         connector: CONNECTOR.into(),
         description: String::new(),
@@ -145,6 +146,7 @@ fn read_tool(upstream: SocketAddr) -> ToolSpec {
 
 fn operator(kind: Kind) -> OperatorSpec {
     let action = ActionTemplate {
+        priority: None,
         tool: kind.tool(),
         args: json!({"op": "${event.payload.op}", "entity": "${event.payload.entity}"}),
         entity_key: Some(format!("{}:${{event.payload.entity}}", kind.word())),
@@ -155,6 +157,7 @@ fn operator(kind: Kind) -> OperatorSpec {
         continue_on_failure: false,
     };
     OperatorSpec {
+        dispatch: Default::default(),
         name: kind.word().into(),
         description: String::new(),
         on: vec![kind.event_type()],
@@ -170,6 +173,7 @@ pub fn bundle(upstream: SocketAddr) -> BundleSpec {
     let tools = Kind::ALL.into_iter().map(|k| write_tool(k, upstream)).chain([read_tool(upstream)]);
     let cedar = r#"@id("crash") permit (principal, action, resource);"#;
     BundleSpec {
+        concurrency: None,
         connectors: BTreeMap::from([(CONNECTOR.into(), connector())]),
         tools: tools.map(|t| (t.name.clone(), t)).collect(),
         operators: Kind::ALL.into_iter().map(|k| (k.word().into(), operator(k))).collect(),

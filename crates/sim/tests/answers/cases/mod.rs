@@ -14,9 +14,11 @@ use tollgate_sim::{Fault, House, Mistake};
 use tollgate_testkit::{Behaviour, Loss, Point, SkewedClock, scope};
 
 mod cancel;
+mod epoch;
 mod governed;
 mod graph;
 mod held;
+mod limits;
 mod order;
 mod people;
 mod undo;

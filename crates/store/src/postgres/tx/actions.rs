@@ -8,6 +8,7 @@ use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{ActionRecord, KeyClaim, NewAction, OpenAttempt};
 use tollgate_core::run::ActionView;
 use tollgate_core::scope::Scope;
+use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
 use crate::error::{Result, damaged};
@@ -41,6 +42,7 @@ pub(crate) struct ActionState {
     pub(crate) doubt_deadline: Timestamp,
     pub(crate) verify_failures: u32,
     pub(crate) fence: u64,
+    pub(crate) terms: Terms,
     pub(crate) deadline_at: Option<Timestamp>,
     pub(crate) last_intent: Option<EntryId>,
     pub(crate) last_end: Option<EntryId>,
@@ -79,6 +81,7 @@ impl ActionState {
             doubt_deadline: Timestamp::default(),
             verify_failures: 0,
             fence: 0,
+            terms: a.terms,
             deadline_at: None,
             last_intent: None,
             last_end: None,
@@ -171,11 +174,12 @@ impl Actions for PgTx {
             compensates: a.compensates.is_some(),
             node: a.node,
             fence: a.fence,
+            terms: a.terms,
         }))
     }
 
-    fn parked_fence(&mut self, scope: Scope, id: ActionId) -> Result<Option<u64>> {
-        Ok(self.actions.get(&id)?.filter(|a| same(a.scope, scope)).map(|a| a.fence))
+    fn waiting(&mut self, scope: Scope, id: ActionId) -> Result<Option<(u64, Terms)>> {
+        Ok(self.actions.get(&id)?.filter(|a| same(a.scope, scope)).map(|a| (a.fence, a.terms)))
     }
 
     fn record(&mut self, scope: Scope, id: ActionId) -> Result<Option<ActionRecord>> {
@@ -195,6 +199,7 @@ impl Actions for PgTx {
             out.push(View {
                 id,
                 compensates: a.compensates.is_some(),
+                terms: a.terms,
                 view: ActionView {
                     state: a.state,
                     disposition: a.disposition,

@@ -2,6 +2,7 @@
 
 use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::Step;
+use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
 use crate::apart::{Word, tell};
@@ -15,6 +16,8 @@ use super::PgTx;
 pub(crate) struct HeldRow {
     pub(crate) row: StepRow,
     pub(crate) session: SessionId,
+    /// It counts under limits: who waits for its place is woken when the claim ends.
+    pub(crate) limited: bool,
 }
 
 impl PgTx {
@@ -31,7 +34,7 @@ impl PgTx {
             return Ok(false);
         }
         let Some(scope) = self.runs.get(&run)?.map(|r| r.scope) else { return Ok(true) };
-        Ok(self.word(&StepRow { scope, run, step, fence: 0 }, word))
+        Ok(self.word(&StepRow { scope, run, step, fence: 0, terms: Terms::default() }, word))
     }
 }
 
@@ -54,7 +57,7 @@ impl Dispatch for PgTx {
     }
 
     fn hold(&mut self, row: &StepRow, session: SessionId) -> Result<()> {
-        self.held.put(row.name(), Some(HeldRow { row: *row, session }));
+        self.held.put(row.name(), Some(HeldRow { row: *row, session, limited: false }));
         Ok(())
     }
 
@@ -63,7 +66,8 @@ impl Dispatch for PgTx {
             return Ok(());
         }
         let name = step_name(run, step);
-        if self.held.get(&name)?.is_some() {
+        if let Some(held) = self.held.get(&name)? {
+            self.layer.wake |= held.limited;
             self.held.put(name, None);
         }
         Ok(())
@@ -89,6 +93,8 @@ impl Dispatch for PgTx {
         if self.word_of(run, step, Word::Forgotten)? {
             return Ok(());
         }
+        // Should it have had a place.
+        self.layer.wake = true;
         self.layer.forget(run, step);
         self.layer.forgotten.push((run, step));
         Ok(())

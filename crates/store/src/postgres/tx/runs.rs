@@ -39,6 +39,7 @@ impl Runs for PgTx {
             operator: n.operator.clone(),
             actions: n.actions,
             graph: n.graph,
+            terms: n.terms,
         };
         let run = RunState { scope: n.scope, row, reason: None, planned_at: n.planned_at, updated_at: n.at, new: Some(n.clone()) };
         self.runs.put(n.id, Some(run));

@@ -34,6 +34,7 @@ fn action_id(n: usize) -> ActionId {
 
 fn run(id: RunId, state: RunState) -> NewRunRow {
     NewRunRow {
+        terms: Default::default(),
         id,
         scope: scope(),
         event: None,
@@ -53,6 +54,7 @@ fn run(id: RunId, state: RunState) -> NewRunRow {
 fn action(id: ActionId) -> NewAction {
     let proposal = json!({"tool": "t.x", "args": {"secret": "4111"}, "entity_key": null, "idempotency_key": null, "value": null});
     NewAction {
+        terms: Default::default(),
         id,
         proposal: serde_json::from_value(proposal).unwrap(),
         tool_digest: None,
