@@ -156,7 +156,9 @@ impl World {
 
     /// Disposes what waits, as a cancellation does; of a wrong state, as one that comes late.
     async fn give_up(&mut self, pick: u8, right: bool) -> String {
-        let Some((scope, run, id)) = Self::pick(&self.actions, pick) else { return "no action".to_owned() };
+        let Some((scope, run, id)) = self.pick_in(pick, |s| s.is_waiting() || s == ActionState::Proposed).await else {
+            return "no action".to_owned();
+        };
         let Some(a) = self.record(scope, id).await else { return "no such action".to_owned() };
         let state = if right { a.state } else { ActionState::WaitingLane };
         let mut disposal = self.disposal(&a, 7, false);

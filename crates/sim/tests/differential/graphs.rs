@@ -9,6 +9,7 @@ use tollgate_core::graph::{GraphPlan, GraphSpec, Stored};
 use tollgate_core::hash::Digest;
 use tollgate_core::id::RunId;
 use tollgate_core::ports::{Claimed, FinishNode, NodeEnd, StartGraph, Step};
+use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::verdict::Principal;
 
@@ -65,7 +66,14 @@ impl World {
             }
             Op::Resume { pick } => {
                 let all: Vec<(Scope, RunId)> = self.runs.iter().filter(|(_, r)| self.graphs.contains_key(r)).copied().collect();
-                let Some((scope, run)) = Self::pick(&all, *pick) else { return "no graph".to_owned() };
+                let mut failed = Vec::new();
+                for (scope, run) in all.iter().rev().take(8).copied() {
+                    let stands = both!(self, |s| s.run(scope, run)).unwrap();
+                    failed.extend(stands.filter(|r| r.state == RunState::Failed).map(|_| (scope, run)));
+                }
+                let Some((scope, run)) = Self::pick(if failed.is_empty() { &all } else { &failed }, *pick) else {
+                    return "no graph".to_owned();
+                };
                 let at = self.now();
                 shown(&both!(self, |s| s.resume_run(scope, run, at)))
             }

@@ -64,13 +64,13 @@ pub fn any_op() -> impl Strategy<Value = Op> {
         2 => (0..3u8, 1..3u8, proptest::option::of(0..3u8), 0..4u8, 0..3u8, any::<bool>(), session(), rarely()).prop_map(
             |(scope, events, key, body, operators, strict, claim, stale)| Op::Ingest { scope, events, key, body: body / 3, operators, strict, claim, stale }
         ),
-        2 => (0..3u8, any_act(), proptest::option::weighted(0.3, 0..3u8), 0..4u8, session())
+        5 => (0..3u8, any_act(), proptest::option::weighted(0.1, 0..3u8), 0..4u8, session())
             .prop_map(|(scope, act, key, body, claim)| Op::Submit { scope, act, key, body: body / 3, claim }),
-        2 => (0..3u8).prop_map(|which| Op::Claim { which }),
+        4 => (0..3u8).prop_map(|which| Op::Claim { which }),
         3 => (any::<u8>(), proptest::collection::vec(any_act(), 0..4), 0..8u8, any::<bool>(), session())
             .prop_map(|(pick, acts, outcome, strict, claim)| Op::Plan { pick, acts, outcome, strict, claim }),
-        5 => (any::<u8>(), rarely(), rarely(), any::<bool>()).prop_map(|(pick, stale, other, approved)| Op::Begin { pick, stale, other, approved }),
-        5 => (any::<u8>(), 0..10u8, 0..4u8, any::<bool>(), session(), 0..3u8)
+        12 => (any::<u8>(), rarely(), rarely(), any::<bool>()).prop_map(|(pick, stale, other, approved)| Op::Begin { pick, stale, other, approved }),
+        8 => (any::<u8>(), 0..10u8, 0..4u8, any::<bool>(), session(), 0..3u8)
             .prop_map(|(pick, how, result, hold, claim, undo)| Op::Dispose { pick, how, result, hold, claim, undo }),
         2 => (any::<u8>(), any::<bool>(), 0..90u8).prop_map(|(pick, doubt, seconds)| Op::Defer { pick, doubt, seconds }),
         1 => any::<u8>().prop_map(|pick| Op::Look { pick }),
@@ -78,8 +78,8 @@ pub fn any_op() -> impl Strategy<Value = Op> {
         5 => (any::<u8>(), 0..8u8, any_act(), session()).prop_map(|(pick, end, act, claim)| Op::Node { pick, end, act, claim }),
     ];
     let people = prop_oneof![
-        3 => (any::<u8>(), 1..3u8, 1..200u16).prop_map(|(pick, queues, seconds)| Op::Ask { pick, queues, seconds }),
-        4 => (any::<u8>(), 0..3u8, rarely()).prop_map(|(pick, queue, wrong)| Op::Approve { pick, queue, wrong }),
+        6 => (any::<u8>(), 1..3u8, 1..200u16).prop_map(|(pick, queues, seconds)| Op::Ask { pick, queues, seconds }),
+        6 => (any::<u8>(), 0..3u8, rarely()).prop_map(|(pick, queue, wrong)| Op::Approve { pick, queue, wrong }),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(pick, expired)| Op::End { pick, expired }),
         2 => (any::<u8>(), any::<bool>(), 0..3u8).prop_map(|(pick, applied, undo)| Op::Resolve { pick, applied, undo }),
         2 => any::<u8>().prop_map(|pick| Op::Cancel { pick }),
@@ -92,7 +92,8 @@ pub fn any_op() -> impl Strategy<Value = Op> {
     ];
     let time = prop_oneof![
         2 => (0..3u8, 0..4u8, any::<bool>()).prop_map(|(which, kind, long)| Op::Session { which, kind, long }),
-        3 => (0..100u16).prop_map(|seconds| Op::Tick { seconds }),
+        3 => (0..30u16).prop_map(|seconds| Op::Tick { seconds }),
+        1 => (60..400u16).prop_map(|seconds| Op::Tick { seconds }),
         2 => Just(Op::Fire),
         2 => Just(Op::Reap),
         1 => Just(Op::Forget),

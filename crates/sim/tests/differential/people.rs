@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tollgate_core::action::ActionState;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::ApprovalId;
 use tollgate_core::ledger::Kind;
@@ -57,14 +58,7 @@ impl World {
                 self.dispose(command, None).await
             }
             Op::Resolve { pick, applied, undo } => {
-                // What is unknown first, so that something is resolved now and then.
-                let mut all = Vec::new();
-                for (scope, run, id) in self.actions.clone() {
-                    if self.record(scope, id).await.is_some_and(|a| a.state == tollgate_core::action::ActionState::Unknown) {
-                        all.push((scope, run, id));
-                    }
-                }
-                let of = if all.is_empty() { Self::pick(&self.actions, pick) } else { Self::pick(&all, pick) };
+                let of = self.pick_in(pick, |s| s == ActionState::Unknown).await;
                 let Some((scope, run, action)) = of else { return "no action".to_owned() };
                 let compensation = self.compensation(scope, undo);
                 let undo = compensation.as_ref().map(|c| (scope, run, c.action.id));

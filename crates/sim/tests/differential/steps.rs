@@ -39,6 +39,13 @@ impl World {
             .collect()
     }
 
+    /// Everyone has a session to begin with.
+    pub async fn open_sessions(&mut self) {
+        for session in self.sessions {
+            both!(self, |s| s.open_session(session, Duration::from_secs(600), Labels::default())).unwrap();
+        }
+    }
+
     pub async fn step(&mut self, op: &Op) -> String {
         match op {
             Op::Ingest { scope, events, key, body, operators, strict, claim, stale } => {
@@ -101,7 +108,7 @@ impl World {
     /// Takes everything there is: in which order is each engine's own affair.
     async fn claim(&mut self, which: u8) -> String {
         let session = self.sessions[usize::from(which) % 3];
-        let _ = both!(self, |s| s.open_session(session, Duration::from_secs(60), Labels::default()));
+        let _ = both!(self, |s| s.open_session(session, Duration::from_secs(300), Labels::default()));
         let sorted = |mut found: Result<Vec<Claimed>, _>| {
             if let Ok(found) = &mut found {
                 found.sort_by_key(|c| (c.run, c.step));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tollgate_core::action::ActionState;
 use tollgate_core::graph::GraphPlan;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, EntryId, KeyId, ReplayId, ResellerId, RunId, SessionId, TenantId};
@@ -159,6 +160,17 @@ impl World {
         // The newest are the liveliest: a small number picks one of them.
         let last = all.len().checked_sub(1)?;
         all.get(last - usize::from(pick) % all.len()).cloned()
+    }
+
+    /// An action in a state that something can be done about, if one of the newest is; else any.
+    pub async fn pick_in(&mut self, pick: u8, fits: impl Fn(ActionState) -> bool) -> Option<(Scope, RunId, ActionId)> {
+        let mut found = Vec::new();
+        for (scope, run, id) in self.actions.iter().rev().take(16).copied().collect::<Vec<_>>() {
+            if self.record(scope, id).await.is_some_and(|a| fits(a.state)) {
+                found.push((scope, run, id));
+            }
+        }
+        Self::pick(if found.is_empty() { &self.actions } else { &found }, pick)
     }
 
     /// A claim on a step of this kind.
