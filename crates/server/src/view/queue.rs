@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 /// How much waits for workers with the same labels.
 #[derive(Serialize, ToSchema)]
-#[schema(as = QueueLine)]
+#[schema(as = QueueDepthLine)]
 pub(crate) struct QueueLineView {
     /// What a worker must have; empty for most steps.
     pub labels: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) struct QueueLineView {
 
 /// The queue of a tenant and mode.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Queue)]
+#[schema(as = QueueDepth)]
 pub(crate) struct QueueView {
     /// Always `queue`.
     pub object: &'static str,
