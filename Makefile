@@ -4,7 +4,7 @@ CARGO ?= cargo
 NEEDS = command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or later (https://rustup.rs)"; exit 1; }; \
   command -v $${CC:-cc} >/dev/null || { echo "a C compiler is missing: install gcc or clang"; exit 1; }
 
-.PHONY: demo test check fmt crash soak bench
+.PHONY: demo test check fmt crash chaos soak bench
 
 ## demo: the main job on real input - 255 recorded GitHub deliveries become governed, receipted actions, against a tracker that misbehaves;
 ## STORE=postgres plays it over a private Postgres, with a control plane and two workers
@@ -26,6 +26,13 @@ test:
 crash:
 	$(CARGO) run --release --locked --features lossy -p tollgate -- bench crash
 	$(CARGO) run --release --locked --features lossy -p tollgate -- bench crash --lossy
+
+## chaos: 3 workers and 2 control planes over one Postgres, killed, stopped and cut off for 5 minutes; then a rolling restart under load
+chaos:
+	@scripts/postgres
+	$(CARGO) build --release --locked -p tollgate
+	$(CARGO) run --release --locked -p tollgate -- bench chaos
+	$(CARGO) run --release --locked -p tollgate -- bench rolling
 
 ## soak: a million seeds of the simulator; SEEDS=n for another number
 SEEDS ?= 1000000

@@ -39,7 +39,7 @@ impl Context {
     }
 
     /// The data folder of a project that may have faults: they matter to what runs it, not to what looks at it.
-    fn data_of_project(&self) -> PathBuf {
+    pub fn data_of_project(&self) -> PathBuf {
         let project = Project::load_lenient(&self.project).0;
         self.data_dir(project.as_ref())
     }

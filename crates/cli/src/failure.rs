@@ -59,6 +59,23 @@ impl From<crate::node::NodeError> for Failure {
     }
 }
 
+impl From<tollgate_store::BackupError> for Failure {
+    fn from(e: tollgate_store::BackupError) -> Self {
+        use tollgate_store::{BackupError, OpenError};
+        let exit = match &e {
+            BackupError::Open(OpenError::Locked(_)) => Exit::Unreachable,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, e.to_string())
+    }
+}
+
+impl From<tollgate_store::OpenError> for Failure {
+    fn from(e: tollgate_store::OpenError) -> Self {
+        tollgate_store::BackupError::from(e).into()
+    }
+}
+
 impl From<tollgate_store::SetupError> for Failure {
     fn from(e: tollgate_store::SetupError) -> Self {
         Self::new(exit_of(&e), e.to_string())

@@ -1,6 +1,7 @@
 //! The one binary: parses the command line, runs one command, ends with its exit code.
 
 mod bench;
+mod child;
 mod cli;
 mod client;
 mod commands;

@@ -43,6 +43,9 @@ pub fn worker() -> Result<Options, Failure> {
     if let Some(n) = whole::<u64>("WORKER_LEASE_SECONDS", 1, 86_400)? {
         options.lease = Duration::from_secs(n);
     }
+    if let Some(n) = whole::<u32>("WORKER_MAX_RETRIES", 0, 1_000_000)? {
+        options.retries_max = n;
+    }
     if let Ok(text) = std::env::var("WORKER_POLL_INTERVAL") {
         let wrong = |e: String| Failure::new(Exit::Usage, format!("WORKER_POLL_INTERVAL: {e}"));
         options.poll = tollgate_core::time::parse_span(&text).map_err(wrong)?;

@@ -9,6 +9,10 @@ mod canary;
 mod hands;
 #[path = "program/journey.rs"]
 mod journey;
+#[path = "program/keep.rs"]
+mod keep;
+#[path = "program/outages.rs"]
+mod outages;
 #[path = "program/processes.rs"]
 mod processes;
 #[path = "program/support.rs"]

@@ -195,7 +195,8 @@ impl Server {
         Ok(())
     }
 
-    fn log(&self) -> PathBuf {
+    /// The file of its log, which goes on over restarts.
+    pub fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
 

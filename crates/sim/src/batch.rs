@@ -21,6 +21,8 @@ pub struct Batch {
     pub actions: u64,
     /// Effects that were taken back.
     pub undone: u64,
+    /// Runs of graphs that succeeded, and that ended otherwise.
+    pub graphs: (u64, u64),
     /// The seeds that broke a law, in their order.
     pub broken: Vec<Broken>,
 }
@@ -44,6 +46,7 @@ pub fn batch(seeds: Range<u64>, threads: usize, mistake: Mistake, enough: usize,
                     sum.deaths += u64::from(ran.deaths);
                     sum.actions += ran.actions as u64;
                     sum.undone += ran.undone as u64;
+                    sum.graphs = (sum.graphs.0 + ran.graphs.0 as u64, sum.graphs.1 + ran.graphs.1 as u64);
                 }
                 Err(broken) => sum.broken.push(broken),
             }

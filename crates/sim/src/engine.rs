@@ -98,7 +98,8 @@ pub(crate) fn open(engine: &Engine, clock: Arc<dyn Clock>) -> Result<Opened, Hou
     let trips = if let Engine::PostgresCounted(trips) = engine { Some(trips.clone()) } else { None };
     let (store, worker, database) = elsewhere(async move {
         let database = Database::create(&url).await.map_err(|e| e.to_string())?;
-        let store = log_in(&database.serve(), Role::Serve, Arc::clone(&clock), inline.clone()).await?;
+        let admin = Login::parse(&database.admin()).map_err(|e| e.to_string())?;
+        let store = log_in(&database.serve(), Role::Serve, Arc::clone(&clock), inline.clone()).await?.with_admin(admin);
         let seen = trips.map_or_else(|| Ok(database.worker()), |t| counted(&t, &database.worker())).map_err(|e| e.to_string())?;
         let worker = log_in(&seen, Role::Worker, clock, inline).await?;
         Ok::<_, String>((store, worker, database))

@@ -19,6 +19,11 @@ impl House {
         self.graphs = tollgate_worker::Graphs::new(std::sync::Arc::new(self.compute.clone()));
     }
 
+    /// From here on no step is tried again more often.
+    pub fn retry_at_most(&mut self, retries_max: u32) {
+        self.graphs = self.graphs.clone().with_retries_max(retries_max);
+    }
+
     /// Starts a run of a graph of these steps; answers what its first commit handed to the session.
     ///
     /// # Errors

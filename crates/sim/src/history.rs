@@ -35,6 +35,8 @@ pub struct Ran {
     pub actions: usize,
     /// Effects that were taken back.
     pub undone: usize,
+    /// Runs of graphs that succeeded, and that ended otherwise.
+    pub graphs: (usize, usize),
 }
 
 /// A history that broke a law.
@@ -74,6 +76,9 @@ pub(crate) struct History {
     /// The tool of each id: an id is a key, and an effect at the remote.
     pub(crate) tools: BTreeMap<String, &'static str>,
     pub(crate) sent: Vec<Sent>,
+    /// Runs of graphs, and whether there are any: lanes outside the store know none of their actions.
+    pub(crate) graphs: Vec<RunId>,
+    pub(crate) has_graphs: bool,
     /// Actions whose attempt had begun when their run was cancelled.
     pub(crate) under_way: BTreeSet<ActionId>,
     pub(crate) deaths: u32,
@@ -114,7 +119,8 @@ impl History {
         let actions = world.sent.iter().map(|s| s.actions).sum();
         let all = world.h.actions().await?.into_values();
         let undone = all.filter(|a| a.compensates.is_some() && a.disposition == Some(Disposition::Applied)).count();
-        let ran = Ran { trace: world.h.fates.trace(), awaits: world.h.fates.awaits(), deaths: world.deaths, actions, undone };
+        let graphs = world.ends_of_graphs().await?;
+        let ran = Ran { graphs, trace: world.h.fates.trace(), awaits: world.h.fates.awaits(), deaths: world.deaths, actions, undone };
         Ok((ran, world.faults))
     }
 
@@ -159,7 +165,9 @@ impl History {
                     w.engine = None;
                 }
             }
-            Some(Polled::Ended(Ok(()) | Err(StoreError::LeaseLost | StoreError::Unavailable(_) | StoreError::AnswerLost))) => {}
+            Some(Polled::Ended(
+                Ok(()) | Err(StoreError::LeaseLost | StoreError::Unavailable(_) | StoreError::Held(_) | StoreError::AnswerLost),
+            )) => {}
             // A configuration that never holds still, or a step that another took further: the step is tried again.
             Some(Polled::Ended(Err(StoreError::Stale | StoreError::Conflict(_)))) => {}
             Some(Polled::Ended(Err(e @ (StoreError::NotFound | StoreError::Corrupt(_))))) => {
@@ -186,6 +194,8 @@ impl History {
             tasks,
             tools: BTreeMap::new(),
             sent: Vec::new(),
+            graphs: Vec::new(),
+            has_graphs: !mistake.own_lanes(),
             under_way: BTreeSet::new(),
             deaths: 0,
             faults: Vec::new(),

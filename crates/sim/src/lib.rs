@@ -5,6 +5,7 @@ mod batch;
 mod checks;
 mod desk;
 mod engine;
+mod graph_turns;
 mod graphs;
 mod history;
 mod house;

@@ -45,7 +45,7 @@ impl Effects for Planes {
     fn dispose(&self, c: Dispose) -> Out<'_, Disposed> {
         match c.authority {
             Authority::Lease(_) => self.worker.dispose(c),
-            Authority::Parked(_) | Authority::Approval(..) => self.control.dispose(c),
+            Authority::Parked(_) | Authority::Approval(..) | Authority::Epoch => self.control.dispose(c),
         }
     }
     fn ask_approval(&self, c: AskApproval) -> Out<'_, ()> {

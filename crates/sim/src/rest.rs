@@ -142,6 +142,7 @@ impl History {
         self.faults.extend(told(&self.h, &actions).await?);
         self.effects(&actions, &took_effect);
         self.complete(&actions).await?;
+        self.graphs_ended().await?;
         self.stranded().await?;
         self.faults.extend(self.h.unverifiable().await?);
         // The order of entries and their salts come from the seed: the root is a word over all of them.
@@ -189,8 +190,9 @@ impl History {
                 self.faults.push(Fault::new(Law::Complete, format!("{} is {state:?} with {n} of {} actions", sent.run, sent.actions)));
             }
         }
-        if runs.len() != self.sent.len() {
-            self.faults.push(Fault::new(Law::Complete, format!("{} events and {} runs", self.sent.len(), runs.len())));
+        let (events, graphs) = (self.sent.len(), self.graphs.len());
+        if runs.len() != events + graphs {
+            self.faults.push(Fault::new(Law::Complete, format!("{events} events, {graphs} graphs and {} runs", runs.len())));
         }
         Ok(())
     }

@@ -66,8 +66,9 @@ impl History {
 
     /// One turn.
     pub(crate) async fn turn(&mut self) -> Result<(), HouseError> {
-        match self.rng.random_range(0..24) {
+        match self.rng.random_range(0..25) {
             0..=2 => self.propose().await,
+            24 if self.has_graphs => self.start_graph().await,
             3 => {
                 let secs = if self.rng.random_range(0..8) == 0 { self.rng.random_range(60..5000) } else { self.rng.random_range(0..50) };
                 self.pass(secs);
@@ -157,9 +158,10 @@ impl History {
     }
 
     async fn people(&mut self) -> Result<(), HouseError> {
-        match self.rng.random_range(0..4) {
-            0 | 1 => self.answer_one().await.map(drop),
-            2 => self.resolve_one().await.map(drop),
+        match self.rng.random_range(0..9) {
+            0..=3 => self.answer_one().await.map(drop),
+            4 | 5 => self.resolve_one().await.map(drop),
+            6 => self.resume_one().await,
             _ => self.cancel_one().await,
         }
     }

@@ -164,7 +164,7 @@ impl Effects for Watch {
             let out = self.effects.dispose(c).await?;
             match authority {
                 Authority::Lease(lease) => self.ended("dispose", run, step, lease),
-                Authority::Parked(_) | Authority::Approval(..) => self.released(run, step),
+                Authority::Parked(_) | Authority::Approval(..) | Authority::Epoch => self.released(run, step),
             }
             self.granted(&out.claimed);
             Ok(out)

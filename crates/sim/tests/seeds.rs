@@ -25,6 +25,8 @@ fn random_histories_never_break_a_law() {
     assert!(told.is_empty(), "{}\nrerun one: TOLLGATE_SEED=n cargo test -p tollgate-sim --test seeds", told.join("\n"));
     // The law on what is undone proves nothing where nothing is.
     assert!(done.seeds < SEEDS || done.undone > SEEDS / 50, "only {} effects were taken back", done.undone);
+    let (succeeded, otherwise) = done.graphs;
+    assert!(done.seeds < SEEDS || succeeded.min(otherwise) > SEEDS / 4, "of graphs {succeeded} succeeded and {otherwise} did not");
 }
 
 #[test]

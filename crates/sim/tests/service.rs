@@ -1,9 +1,15 @@
 //! The loops of a worker service over a store in memory: what they owe to steps that nobody works on.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use tollgate_core::ledger::Disposition;
+use tollgate_core::hash::Digest;
+use tollgate_core::id::{ActionId, EntryId};
+use tollgate_core::ledger::{Disposition, Frontier};
+use tollgate_core::ports::{BoxFuture, LedgerLog, StoreError, StoredEntry, SubjectKeyRow};
+use tollgate_core::scope::Scope;
 use tollgate_core::spec::Ordering;
 use tollgate_sim::House;
 use tollgate_testkit::{Loss, Point};
@@ -13,6 +19,7 @@ const OPTIONS: Options = Options {
     concurrency: 8,
     lease: Duration::from_secs(30),
     poll: Duration::from_secs(5),
+    retries_max: 9,
     grace: Duration::from_secs(10),
     labels: tollgate_core::terms::Labels(None),
 };
@@ -62,4 +69,68 @@ async fn steps_that_a_lost_answer_handed_on_are_handed_back() {
         assert_eq!(disposed(&h, 2).await, [Disposition::Applied, Disposition::Applied], "{point:?}");
         service.stop().await;
     }
+}
+
+/// A ledger in which an entry waits for its position until somebody signs again.
+struct Waits(Arc<dyn LedgerLog>, AtomicBool);
+
+type Out<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+impl LedgerLog for Waits {
+    fn waiting(&self) -> Out<'_, Option<u64>> {
+        Box::pin(async { Ok(self.1.load(SeqCst).then_some(7)) })
+    }
+    fn start(&self, s: Scope) -> Out<'_, u64> {
+        self.0.start(s)
+    }
+    fn entries(&self, s: Scope, from: u64, limit: u32) -> Out<'_, Vec<StoredEntry>> {
+        self.0.entries(s, from, limit)
+    }
+    fn entry(&self, s: Scope, id: EntryId) -> Out<'_, Option<StoredEntry>> {
+        self.0.entry(s, id)
+    }
+    fn entries_of(&self, s: Scope, action: ActionId) -> Out<'_, Vec<StoredEntry>> {
+        self.0.entries_of(s, action)
+    }
+    fn frontier(&self, s: Scope) -> Out<'_, Frontier> {
+        self.0.frontier(s)
+    }
+    fn leaf_hashes(&self, s: Scope, from: u64, to: u64) -> Out<'_, Vec<Digest>> {
+        self.0.leaf_hashes(s, from, to)
+    }
+    fn tiles(&self, s: Scope, level: u8, from: u64, to: u64) -> Out<'_, Vec<Digest>> {
+        self.0.tiles(s, level, from, to)
+    }
+    fn subject_key(&self, s: Scope, key_id: [u8; 16]) -> Out<'_, Option<SubjectKeyRow>> {
+        self.0.subject_key(s, key_id)
+    }
+    fn checkpoint(&self, s: Scope) -> Out<'_, Option<String>> {
+        self.0.checkpoint(s)
+    }
+    fn sequence(&self) -> Out<'_, u64> {
+        self.0.sequence()
+    }
+    fn put_checkpoint(&self, s: Scope, size: u64, signed: String) -> Out<'_, ()> {
+        self.0.put_checkpoint(s, size, signed)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_takes_nothing_while_nobody_signs() {
+    let h = House::new(1, Ordering::Relaxed).unwrap();
+    let ledger = Arc::new(Waits(Arc::clone(&h.store) as _, AtomicBool::new(true)));
+    let service = h.service_of_steps(OPTIONS, Arc::clone(&ledger) as _);
+    service.start_steps().await.unwrap();
+    h.send(&[House::action("remote.keyed", "a")]).await.unwrap();
+    assert_eq!(disposed(&h, 1).await.len(), 1, "it has only just begun to wait");
+    h.clock.advance(Duration::from_secs(31));
+    h.send(&[House::action("remote.keyed", "b")]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(service.gate().unwrap_err().contains("have not been signed for 31 s"));
+    assert_eq!(h.disposed().await.unwrap().len(), 1);
+    ledger.1.store(false, SeqCst);
+    h.clock.advance(Duration::from_secs(6));
+    assert_eq!(disposed(&h, 2).await.len(), 2);
+    assert_eq!(service.gate(), Ok(()));
+    service.stop().await;
 }

@@ -23,4 +23,4 @@ pub use grammar::{Kind, schema};
 pub use nearest::nearest;
 pub use project::Project;
 pub use scaffold::{ScaffoldError, scaffold};
-pub use settings::{ConnectorSettings, DATA_DIR, Settings};
+pub use settings::{ConnectorSettings, DATA_DIR, RetentionSettings, Settings};

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tollgate_core::time::parse_span;
 
 use crate::fault::Fault;
 use crate::files::SETTINGS_FILE;
@@ -26,8 +28,42 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Capability to full tool name.
     pub bindings: BTreeMap<String, String>,
+    /// How long things are kept.
+    pub retention: RetentionSettings,
     /// Overrides by connector; the bundle's connectors have them applied already.
     pub connectors: BTreeMap<String, ConnectorSettings>,
+}
+
+/// How long things are kept; for ever what has no age.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RetentionSettings {
+    /// Events.
+    pub events: Option<Duration>,
+    /// Runs that ended, with their actions.
+    pub runs: Option<Duration>,
+    /// Ledger entries.
+    pub ledger: Option<Duration>,
+    /// Where they go.
+    pub archive: Option<PathBuf>,
+    /// How often the running process looks.
+    pub every: Option<Duration>,
+}
+
+fn retention(node: &Node, faults: &mut Vec<Fault>) -> RetentionSettings {
+    let text = |key: &str| node.path(&["retention", key]).and_then(Node::text);
+    let age = |key: &str| text(key).and_then(|t| parse_span(t).ok());
+    let out = RetentionSettings {
+        events: age("events"),
+        runs: age("runs"),
+        ledger: age("ledger"),
+        archive: text("archive").map(PathBuf::from),
+        every: age("every"),
+    };
+    if let Some(n) = node.path(&["retention", "ledger"]).filter(|_| out.archive.is_none()) {
+        let fault = Fault::at(SETTINGS_FILE, n.at, "ledger entries are archived before they go, and no archive is named".to_owned());
+        faults.push(fault.help("add `archive = \"FOLDER\"` below it"));
+    }
+    out
 }
 
 /// Overrides of one connector.
@@ -66,6 +102,7 @@ pub(crate) fn build(node: &Node, folder: &str, faults: &mut Vec<Fault>) -> Setti
         listen,
         data_dir: PathBuf::from(data_dir),
         bindings: bindings.iter().filter_map(|e| Some((e.key.clone(), e.value.text()?.to_owned()))).collect(),
+        retention: retention(node, faults),
         connectors: connectors.collect(),
     }
 }

@@ -13,6 +13,7 @@ mod needs;
 mod ports;
 mod postgres;
 mod query;
+mod retention;
 mod row;
 mod sqlite;
 #[cfg(any(test, feature = "testing"))]
@@ -25,4 +26,5 @@ pub use backend::{Committed, Store};
 pub use postgres::{
     Heard, Login, PgOptions, PgStore, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate,
 };
-pub use sqlite::{OpenError, Options, SqliteStore};
+pub use retention::{RETENTION, Rule};
+pub use sqlite::{BackupError, OpenError, Options, SqliteStore, backup, compact, is_restored, restore, stats_of};

@@ -9,6 +9,7 @@ mod entries;
 mod ledger;
 mod service;
 
-pub use desk::{Counter, CounterDeps, expire};
+pub use desk::{Counter, CounterDeps, EpochDesk, EpochReport, OpenStep, expire, step_id};
 pub use engine::{Deps, Engine, Graphs};
-pub use service::{Deps as ServiceDeps, Keeper, Options, Service, Signals, Signer, Taking};
+pub use ledger::Archive;
+pub use service::{Ages, Deps as ServiceDeps, Keeper, Options, RetainDeps, Retained, Retention, Service, Signals, Signer, Taking};

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
 use super::ground::Ground;
-use super::{crash, dedup, graphs, ingest, loop_, open, scale};
+use super::{chaos, crash, dedup, graphs, ingest, loop_, open, retention, scale};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -66,6 +66,14 @@ pub enum Bench {
         #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
         count: u64,
     },
+    /// Events with their receipts are written, grow old and are retired: bytes on disk, and their receipts from the archive
+    Retention {
+        #[command(flatten)]
+        common: Common,
+        /// How many
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..=100_000_000))]
+        events: u64,
+    },
     /// An idle worker: from enqueueing to the start of the step
     Latency {
         #[command(flatten)]
@@ -77,6 +85,12 @@ pub enum Bench {
     Open(open::Open),
     /// Kill the node at random moments, and count what took effect
     Crash(crash::Crash),
+    /// Many processes over one Postgres, killed and stopped at random: what took effect is counted, lanes, runs and the ledger are checked
+    Chaos(chaos::Chaos),
+    /// Every process restarted in its turn under load through a balancer: no request may fail
+    Rolling(chaos::Rolling),
+    /// A control plane and a worker that have nothing to do: the statements that they ask Postgres
+    Idle(chaos::Idle),
     /// The process that `crash` kills
     #[command(hide = true)]
     CrashNode(crash::CrashNode),
@@ -112,10 +126,14 @@ pub async fn run(out: Output, what: Bench) -> Result<(), Failure> {
         Bench::Dedup { common } => dedup::run(&common.into()).await?,
         Bench::Steps { common, steps } => return graphs::steps(out, &common.into(), usize::from(steps)).await,
         Bench::Queue { common, count } => return graphs::queue(out, &common.into(), count).await,
+        Bench::Retention { common, events } => return retention::run(out, &common.into(), events).await,
         Bench::Latency { common } => return graphs::latency(out, &common.into()).await,
         Bench::Claims(c) => return scale::run(out, c).await,
         Bench::Open(o) => return open::run(out, o).await,
         Bench::Crash(c) => return crash::crash(out, c).await,
+        Bench::Chaos(c) => return chaos::chaos(out, c).await,
+        Bench::Rolling(c) => return chaos::rolling(out, c).await,
+        Bench::Idle(c) => return chaos::idle(out, c).await,
         Bench::CrashNode(c) => return crash::crash_node(out, c).await,
     };
     report.print(out);

@@ -1,6 +1,7 @@
 //! `tollgate bench`: rates and latencies of the real server over a real store, beside what the disk itself can do in the same run.
 
 mod args;
+mod chaos;
 mod crash;
 mod dedup;
 mod floor;
@@ -12,6 +13,7 @@ mod load;
 mod loop_;
 mod open;
 mod report;
+mod retention;
 mod scale;
 mod spec;
 mod stage;

@@ -190,13 +190,34 @@ impl Stage {
         }
     }
 
-    /// Stops everything and removes the folder.
-    pub async fn stop(self) {
+    /// Stops everything and keeps what is stored.
+    pub async fn close(self) -> Remains {
         self.stop.cancel();
         // Its end is all that is waited for.
         let _ = self.server.await;
         self.node.service.stop().await;
         drop(self.node);
+        Remains { dir: self.dir, private: self.private, _folder: self._folder }
+    }
+
+    /// Stops everything and removes the folder.
+    pub async fn stop(self) {
+        self.close().await.remove().await;
+    }
+}
+
+/// What is stored when nothing runs.
+pub struct Remains {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The Postgres database that everything is in, if any.
+    pub private: Option<Private>,
+    _folder: tempfile::TempDir,
+}
+
+impl Remains {
+    /// Removes it.
+    pub async fn remove(self) {
         if let Some(private) = self.private
             && let Err(e) = private.remove().await
         {

@@ -43,6 +43,7 @@ pub async fn run(cx: &Context, what: Dev) -> Result<(), Failure> {
     let (keys, place) = (what.store.keys.clone(), what.store.place()?);
     let setup = Setup { data, project: project.root.clone(), keys, place, worker: crate::options::worker()?, part: Part::All };
     let serving = Serving::start(&setup, Some(&assembled), &listen).await?;
+    serving.node.retain(&project.settings.retention, &setup)?;
     Keys::ensure(&serving.node).await?;
     serving.announce()?;
     let stop = Stop::catch()?;

@@ -46,6 +46,9 @@ pub async fn run(cx: &Context, what: Serve) -> Result<(), Failure> {
     let root = project.as_ref().map_or_else(|| cx.project.clone(), |p| p.root.clone());
     let setup = Setup { data, project: root, keys: what.store.keys.clone(), place, worker, part: Part::Control };
     let serving = Serving::start(&setup, assembled.as_ref(), &said.unwrap_or_else(|| LISTEN.to_owned())).await?;
+    if let Some(project) = &project {
+        serving.node.retain(&project.settings.retention, &setup)?;
+    }
     let stop = Stop::catch()?;
     Keys::first(&serving.node).await?;
     serving.announce()?;

@@ -22,7 +22,7 @@ use crate::store_args::StoreArgs;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Environment: DATABASE_URL, TOLLGATE_KEYS or TOLLGATE_MASTER_KEY, WORKER_ID, WORKER_CONCURRENCY, WORKER_LEASE_SECONDS, \
-    WORKER_POLL_INTERVAL, WORKER_LABELS"
+    WORKER_POLL_INTERVAL, WORKER_MAX_RETRIES, WORKER_LABELS"
 )]
 pub struct Worker {
     #[command(flatten)]

@@ -1,37 +1,24 @@
 //! The demo's processes when the store is shared: a private Postgres, one control plane, two workers. Quiet unless they fail.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
 use tollgate_core::scope::Mode;
 
 use crate::bench::Ground;
+use crate::child::{Child, Start};
 use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::node::{Assembled, Node, Part, Private, Setup};
 
 /// Workers of a demo.
 const WORKERS: usize = 2;
-/// Lines of a log that are shown of a process that failed.
-const LINES: usize = 20;
-
-/// A process of the crew.
-struct Member {
-    child: Child,
-    log: PathBuf,
-    // Kept open: whoever writes to a pipe that nobody reads is ended by it.
-    _out: BufReader<ChildStdout>,
-}
 
 /// The crew.
 pub struct Crew {
     private: Private,
-    serve: Member,
-    workers: Vec<Member>,
+    serve: Child,
+    workers: Vec<Child>,
     /// Where the control plane listens.
     pub url: String,
     /// A key for everything.
@@ -78,35 +65,12 @@ impl Crew {
     }
 }
 
-/// Starts this program again, and waits for the line that says that it is ready.
-async fn member(folder: &Path, project: &Path, name: &str, url: &str, args: &[&str]) -> Result<(Member, Value), Failure> {
-    let log = folder.join(format!("{name}.log"));
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--json").arg("--project").arg(project).arg("--data").arg(folder.join("data")).args(args);
-    command.env("DATABASE_URL", url).env("WORKER_ID", name).env_remove("DATABASE_ADMIN_URL").env_remove("TOLLGATE_KEYS");
-    // Ctrl-C is for the demo, which then stops them.
-    command.process_group(0).kill_on_drop(true);
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?).spawn()?;
-    let out = child.stdout.take().ok_or_else(|| Failure::plain(format!("{name} has no output")))?;
-    let mut out = BufReader::new(out);
-    let mut line = String::new();
-    out.read_line(&mut line).await?;
-    let ready = serde_json::from_str(&line).map_err(|_| Failure::plain(format!("{name} did not start:\n{}", tail(&log))))?;
-    Ok((Member { child, log, _out: out }, ready))
-}
-
-impl Member {
-    async fn stop(mut self) -> Result<(), Failure> {
-        if let Some(id) = self.child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)) {
-            rustix::process::kill_process(id, rustix::process::Signal::TERM).map_err(Failure::plain)?;
-        }
-        let status = self.child.wait().await?;
-        if status.success() { Ok(()) } else { Err(Failure::plain(format!("a process ended with {status}:\n{}", tail(&self.log)))) }
-    }
-}
-
-fn tail(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_else(|e| format!("{}: {e}", log.display()));
-    let lines: Vec<&str> = text.lines().collect();
-    lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n")
+/// One of the crew, and what it said when it was ready.
+async fn member(folder: &Path, project: &Path, name: &str, url: &str, args: &[&str]) -> Result<(Child, Value), Failure> {
+    let words = |path: &Path| path.to_string_lossy().into_owned();
+    let data = folder.join("data");
+    let before = ["--json".to_owned(), "--project".to_owned(), words(project), "--data".to_owned(), words(&data)];
+    let args = before.into_iter().chain(args.iter().map(|a| (*a).to_owned())).collect();
+    let env = vec![("DATABASE_URL", url.to_owned()), ("WORKER_ID", name.to_owned())];
+    Start { name: name.to_owned(), folder: folder.to_owned(), args, env }.start().await
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tollgate_core::ports::{Bundles, Effects, IdSource, Ports, Registry, Sealer};
 use tollgate_store::Role;
 use tollgate_vault::Vault;
-use tollgate_worker::{Deps, Graphs, Signals};
+use tollgate_worker::{Deps, Graphs, Options, Signals};
 
 use super::bundles::LiveBundles;
 use super::keyring::Keyring;
@@ -56,12 +56,12 @@ impl Base {
     }
 
     /// What the engine works with.
-    pub(super) fn engine(&self, effects: Arc<dyn Effects>) -> Deps {
+    pub(super) fn engine(&self, effects: Arc<dyn Effects>, options: &Options) -> Deps {
         Deps {
             effects,
             exec: Arc::clone(&self.store) as _,
             bundles: Arc::clone(&self.bundles) as Arc<dyn Bundles>,
-            graphs: Graphs::new(Arc::new(tollgate_operators::GraphCompiler)),
+            graphs: Graphs::new(Arc::new(tollgate_operators::GraphCompiler)).with_retries_max(options.retries_max),
             sealer: Arc::clone(&self.vault) as Arc<dyn Sealer>,
             ids: self.ids.clone(),
         }

@@ -44,8 +44,9 @@ impl Hand {
             base.bundles.refresh(scope).await?;
         }
         let deps = ServiceDeps {
-            engine: base.engine(Arc::clone(&base.store) as _),
+            engine: base.engine(Arc::clone(&base.store) as _, &setup.worker),
             events: Arc::clone(&base.store) as _,
+            ledger: Arc::clone(&base.store) as _,
             signer: None,
             signals: Arc::clone(&base.signals),
         };

@@ -42,6 +42,12 @@ pub enum NodeError {
     /// No randomness.
     #[error("the operating system gives no randomness, without which no key can be made: {0}")]
     Randomness(getrandom::Error),
+    /// A copy of the store.
+    #[error(transparent)]
+    Backup(#[from] tollgate_store::BackupError),
+    /// An epoch was not begun.
+    #[error("the epoch of the restored store was not begun: {0}")]
+    Epoch(tollgate_core::ports::DeskError),
     /// The ledger is not the one that was signed.
     #[error("{0}")]
     Ledger(String),
@@ -162,6 +168,26 @@ impl Node {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_with(setup: &Setup, wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>) -> Result<Self, NodeError> {
+        let node = Self::unchecked(setup, wrap).await?;
+        if matches!(setup.place, Place::Embedded) && tollgate_store::is_restored(&node.home.path("store.db"))? {
+            node.begin_epoch().await?;
+        }
+        node.check().await?;
+        Ok(node)
+    }
+
+    /// Opens a node on a database that was restored, and begins its epoch, unless one is open.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_in_epoch(setup: &Setup) -> Result<Self, NodeError> {
+        let node = Self::unchecked(setup, |effects| effects).await?;
+        node.begin_epoch().await?;
+        node.check().await?;
+        Ok(node)
+    }
+
+    async fn unchecked(setup: &Setup, wrap: impl FnOnce(Arc<dyn Effects>) -> Arc<dyn Effects>) -> Result<Self, NodeError> {
         let home = Home::open(&setup.data)?;
         let held = if matches!(setup.place, Place::Embedded) { None } else { Some(home.hold()?) };
         let keyring = Keyring::of_signer(setup.keys.as_deref().unwrap_or(&setup.data))?;
@@ -173,14 +199,14 @@ impl Node {
         let key = keyring.signing(&base.vault, signed, &base.ids)?;
         let keeper = Arc::new(home.clone()) as Arc<dyn Keeper>;
         let signer = Arc::new(Signer::new(key, Arc::clone(&store) as _, keeper, scopes().to_vec(), base.ids.clone()));
-        signer.check().await.map_err(NodeError::Ledger)?;
         if is_shared {
             signer.check_key().await.map_err(NodeError::Ledger)?;
         }
-        let engine = base.engine(wrap(Arc::clone(&store) as _));
+        let engine = base.engine(wrap(Arc::clone(&store) as _), &setup.worker);
         let deps = ServiceDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
+            ledger: Arc::clone(&store) as _,
             signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&base.signals),
         };

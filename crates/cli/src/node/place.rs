@@ -51,6 +51,7 @@ impl Place {
 }
 
 /// What commits wake, here and in other processes.
+#[derive(Default)]
 pub(super) struct Wakes {
     /// The loops of the service.
     pub(super) signals: Arc<Signals>,
@@ -116,14 +117,19 @@ pub(super) async fn open(place: &Place, role: Role, home: &Home, wakes: &Arc<Wak
         }
         Place::Postgres(access) => {
             let login = Login::parse(&access.url)?.named(&access.name);
-            if let Some(admin) = &access.admin {
-                tollgate_store::migrate(&Login::parse(admin)?).await?;
+            let admin = access.admin.as_deref().map(Login::parse).transpose()?;
+            if let Some(admin) = &admin {
+                tollgate_store::migrate(admin).await?;
             }
             let (own, others) = (Arc::clone(wakes), Arc::clone(wakes));
             let on_commit = Box::new(move |news| own.news(news));
-            let store = PgStore::open(PgOptions { login, role, readers: READERS, clock: None, inline: None, on_commit }).await?;
+            let store =
+                PgStore::open(PgOptions { login, role, readers: READERS, clock: system::clock_ahead(), inline: None, on_commit }).await?;
             store.listen(move |heard| others.heard(heard));
-            Ok(Arc::new(store))
+            Ok(Arc::new(match admin {
+                Some(admin) => store.with_admin(admin),
+                None => store,
+            }))
         }
     }
 }

@@ -1,8 +1,10 @@
 //! A Postgres database of one's own, with a login for each role: for the demo and for benchmarks. Gone when they are done.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tollgate_private_postgres::{Options, Server};
+use parking_lot::Mutex;
+use tollgate_private_postgres::{Mode, Options, Server};
 use tollgate_store::{Login, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate};
 
 use super::{Access, Place};
@@ -24,7 +26,7 @@ pub struct Private {
 
 enum On {
     /// A server of our own, stopped and removed when this is dropped.
-    Ours(Box<Server>),
+    Ours(Arc<Mutex<Server>>),
     /// Somebody's server, on which only this database and its logins are ours.
     Theirs { admin: String, name: String },
 }
@@ -35,9 +37,20 @@ impl Private {
     /// # Errors
     /// When no Postgres is found, or it does not start.
     pub async fn start(within: Option<&Path>) -> Result<Self, Failure> {
+        Self::start_with(within, &[]).await
+    }
+
+    /// The same with settings as in `postgresql.conf`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(within: Option<&Path>, settings: &[(&str, &str)]) -> Result<Self, Failure> {
         let mut options = Options::new();
         if let Some(within) = within {
             options = options.within(within);
+        }
+        for (name, value) in settings {
+            options = options.setting(*name, *value);
         }
         let started = tokio::task::spawn_blocking(move || {
             let server = Server::start(&options).map_err(Failure::plain)?;
@@ -46,7 +59,7 @@ impl Private {
         });
         let server = started.await.map_err(Failure::plain)??;
         let admin = server.url(DATABASE);
-        Self::furnish(admin, "tollgate", On::Ours(Box::new(server))).await
+        Self::furnish(admin, "tollgate", On::Ours(Arc::new(Mutex::new(server)))).await
     }
 
     /// On the server of an administrator's URL: a new database, whatever the URL names.
@@ -72,6 +85,30 @@ impl Private {
     /// As one process uses it that does everything.
     pub fn place(&self) -> Place {
         Place::Postgres(Access { url: self.serve.clone(), admin: None, name: "tollgate".to_owned() })
+    }
+
+    /// Drops the server as it is and starts it again, which recovers; only where it is our own.
+    ///
+    /// # Errors
+    /// When it does not start again, or is somebody's.
+    pub async fn crash_and_restart(&self) -> Result<(), Failure> {
+        let On::Ours(server) = &self.on else { return Err(Failure::plain("somebody's server is not restarted")) };
+        let server = Arc::clone(server);
+        let restarted = tokio::task::spawn_blocking(move || server.lock().restart(Mode::Immediate));
+        restarted.await.map_err(Failure::plain)?.map_err(Failure::plain)
+    }
+
+    /// The server's log, where it is our own.
+    pub fn log(&self) -> Option<PathBuf> {
+        match &self.on {
+            On::Ours(server) => Some(server.lock().log()),
+            On::Theirs { .. } => None,
+        }
+    }
+
+    /// The same, by a process that may also do what only the tables' owner does.
+    pub fn place_of_owner(&self) -> Place {
+        Place::Postgres(Access { url: self.serve.clone(), admin: Some(self.admin.clone()), name: "tollgate".to_owned() })
     }
 
     /// Takes everything away again.

@@ -7,13 +7,13 @@ use tollgate_private_postgres::{Database, Server};
 use super::support::{Process, Project, Ran, tollgate_env};
 
 /// A database of one test, with a login for each role. Logins belong to the whole server and are the same for all tests.
-struct Shared {
-    database: Database,
-    project: Project,
+pub struct Shared {
+    pub database: Database,
+    pub project: Project,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let database = Server::shared().unwrap().fresh_database().unwrap();
         let it = Self { database, project: Project::new() };
         it.migrate().ok();
@@ -28,32 +28,50 @@ impl Shared {
         it
     }
 
-    fn migrate(&self) -> Ran {
+    /// The same project over another database.
+    pub fn moved(self, database: Database) -> Self {
+        Self { database, ..self }
+    }
+
+    pub fn migrate(&self) -> Ran {
         tollgate_env(&[("DATABASE_ADMIN_URL", &self.database.url())], &["--json", "db", "migrate"])
     }
 
-    fn url(&self, role: &str) -> String {
+    pub fn url(&self, role: &str) -> String {
         let url = self.database.url();
         let (scheme, rest) = url.split_once("://").unwrap();
         let (_, host) = rest.split_once('@').unwrap();
         format!("{scheme}://program_{role}:program@{host}")
     }
 
-    fn keys(&self) -> String {
+    pub fn keys(&self) -> String {
         self.project.root().join(".tollgate").display().to_string()
     }
 
-    fn serve(&self) -> Process {
+    pub fn serve(&self) -> Process {
         let root = self.project.root();
         let args = ["--project", root.to_str().unwrap(), "--json", "serve", "--listen", "127.0.0.1:0", "--drain", "100ms"];
         Process::start(&[("DATABASE_URL", &self.url("serve"))], &args)
+    }
+
+    /// A second control plane, with a data folder of its own.
+    pub fn serve_beside(&self) -> Process {
+        let (root, data) = (self.project.root(), self.project.root().join("beside"));
+        let args = ["--project", root.to_str().unwrap(), "--data", data.to_str().unwrap(), "--json", "serve", "--listen", "127.0.0.1:0"];
+        Process::start(&[("DATABASE_URL", &self.url("serve")), ("TOLLGATE_KEYS", &self.keys())], &[&args[..], &["--drain", "0ms"]].concat())
+    }
+
+    /// A key for everything.
+    pub fn key(&self) -> String {
+        let keys: Value = serde_json::from_slice(&std::fs::read(self.project.root().join(".tollgate/keys.json")).unwrap()).unwrap();
+        keys["live"].as_str().unwrap().to_owned()
     }
 
     fn worker_env<'a>(url: &'a str, keys: &'a str) -> [(&'a str, &'a str); 3] {
         [("DATABASE_URL", url), ("TOLLGATE_KEYS", keys), ("WORKER_ID", "program-1")]
     }
 
-    fn worker(&self) -> Process {
+    pub fn worker(&self) -> Process {
         let root = self.project.root();
         let args = ["--project", root.to_str().unwrap(), "--json", "worker", "--metrics", "127.0.0.1:0"];
         Process::start(&Self::worker_env(&self.url("worker"), &self.keys()), &args)
@@ -130,6 +148,7 @@ fn what_keeps_a_process_from_starting_is_said() {
     says(worker(&[("TOLLGATE_KEYS", "/no/such/folder")]), 1, "the master key is missing");
     says(worker(&[("WORKER_CONCURRENCY", "0")]), 2, "WORKER_CONCURRENCY is 0");
     says(worker(&[("WORKER_LEASE_SECONDS", "x")]), 2, "WORKER_LEASE_SECONDS is `x`");
+    says(worker(&[("WORKER_MAX_RETRIES", "-1")]), 2, "WORKER_MAX_RETRIES is `-1`");
     says(worker(&[("WORKER_POLL_INTERVAL", "1")]), 2, "WORKER_POLL_INTERVAL");
     says(worker(&[("WORKER_ID", "a b")]), 2, "WORKER_ID is `a b`");
     says(worker(&[("RUN_ID", "run_x")]), 2, "RUN_ID");
@@ -156,8 +175,8 @@ fn a_ledger_is_signed_with_one_key() {
 fn a_stopping_control_plane_turns_latecomers_away() {
     let it = Shared::new();
     let mut serve = it.serve();
-    let keys: Value = serde_json::from_slice(&std::fs::read(it.project.root().join(".tollgate/keys.json")).unwrap()).unwrap();
-    let ask = || super::support::http(&serve.ready["url"], "/v1/runs", keys["live"].as_str().unwrap());
+    let key = it.key();
+    let ask = || super::support::http(&serve.ready["url"], "/v1/runs", &key);
     assert!(ask().unwrap().starts_with("HTTP/1.1 200"));
     serve.send(Signal::TERM);
     // From ready to gone, each answer is a whole one: served and told to close, or sent away.

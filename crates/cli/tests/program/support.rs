@@ -109,9 +109,15 @@ fn bare(env: &[(&str, &str)]) -> Command {
 
 /// What a server answers, headers and all; none when nobody answers.
 pub fn http(url: &Value, path: &str, key: &str) -> Option<String> {
+    http_with(url, "GET", path, key, "")
+}
+
+/// The same of any method, with a body of JSON.
+pub fn http_with(url: &Value, method: &str, path: &str, key: &str, body: &str) -> Option<String> {
     let host = url.as_str().unwrap().strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(host).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\nconnection: close\r\n");
+    let request = format!("{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

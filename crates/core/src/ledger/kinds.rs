@@ -139,6 +139,8 @@ words! {
         Connector = "connector",
         /// A person's no that stands for a key, by the action it was said to: lifted.
         Denial = "denial",
+        /// A restored store: an epoch began or ended, or a person said of a step that was open whether it was carried out.
+        Epoch = "epoch",
         /// A deployment made a bundle active.
         Deployment = "deployment",
         /// An API key.

@@ -37,7 +37,7 @@ impl From<StoreError> for DeskError {
         match e {
             StoreError::NotFound => Self::NotFound("not found".to_owned()),
             StoreError::Conflict(m) => Self::Conflict(m),
-            StoreError::LeaseLost | StoreError::Stale | StoreError::AnswerLost => Self::Unavailable(e.to_string()),
+            StoreError::LeaseLost | StoreError::Stale | StoreError::AnswerLost | StoreError::Held(_) => Self::Unavailable(e.to_string()),
             StoreError::Unavailable(m) => Self::Unavailable(m),
             StoreError::Corrupt(m) => Self::Unavailable(format!("the store is damaged: {m}")),
         }

@@ -204,6 +204,8 @@ pub enum Authority {
     Parked(ActionState),
     /// Its approval request, which this denial or expiry answers. Judged by the store's clock.
     Approval(ApprovalId, ApprovalEnd),
+    /// A person who says that it was carried out in the time that a restored store forgot. Only while the epoch holds all writes.
+    Epoch,
 }
 
 /// How an approval request ends without a yes.

@@ -24,6 +24,10 @@ pub struct StoredEntry {
 
 /// The ledger.
 pub trait LedgerLog: Send + Sync {
+    /// The position of the oldest entry that is still here: those before it are archived.
+    fn start(&self, scope: Scope) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// The number of the entry that waits longest for its position; none when none waits. It stays the same until the entry has it.
+    fn waiting(&self) -> BoxFuture<'_, Result<Option<u64>, StoreError>>;
     /// Entries from a position on.
     fn entries(&self, scope: Scope, from: u64, limit: u32) -> BoxFuture<'_, Result<Vec<StoredEntry>, StoreError>>;
     /// One entry.

@@ -5,9 +5,11 @@ mod changes;
 mod clock;
 mod desk;
 mod effects;
+mod epoch;
 mod events;
 mod exec;
 mod graphs;
+mod keep;
 mod ledger;
 mod lists;
 mod operators;
@@ -27,11 +29,13 @@ pub use effects::{
     Answered, ApprovalEnd, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, CloseAttempt, Compensation, Defer, Disposal,
     Dispose, Disposed, Effects, KeyChange, KeyClaim, NewAction, PlanOutcome, Resolve, StorePlan, SubmitAction, Submitted,
 };
+pub use epoch::{Epoch, EpochLog, EpochStep, Epochs};
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::{DurableExec, Hands};
 pub use graphs::{
     Blob, Compute, DEATHS_MAX, FinishNode, GraphExec, NodeEnd, NodeFault, NodeRecord, Program, StartGraph, deaths_before, first_fence,
 };
+pub use keep::{Archivable, Keep, Retire, Retired, StoreStats, TableSize};
 pub use ledger::{LedgerLog, StoredEntry};
 pub use lists::{
     ActionFilter, ApprovalFilter, EntryFilter, EventFilter, ListOut, Listed, Lists, Page, QUEUE_BOUND, QueueLine, RunFilter, RunRecord,
@@ -49,6 +53,6 @@ pub use webhooks::{VerifiedWebhook, WebhookError, WebhookVerifier};
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Every port of a store.
-pub trait Ports: EventLog + ChangeLog + Effects + DurableExec + LedgerLog + Registry + Lists {}
+pub trait Ports: EventLog + ChangeLog + Effects + DurableExec + LedgerLog + Registry + Lists + Keep + Epochs {}
 
-impl<T: EventLog + ChangeLog + Effects + DurableExec + LedgerLog + Registry + Lists> Ports for T {}
+impl<T: EventLog + ChangeLog + Effects + DurableExec + LedgerLog + Registry + Lists + Keep + Epochs> Ports for T {}

@@ -26,6 +26,11 @@ pub enum StoreError {
     /// Nothing was written: try later. A full or read-only disk, a store that is closing.
     #[error("the store cannot write: {0}")]
     Unavailable(String),
+    /// The store was restored, and this epoch of it holds all writes: nothing was written, until a person has resolved what was open.
+    #[error(
+        "epoch {0} holds all writes, since the store was restored: see `tollgate db epoch list`, resolve each step, then `tollgate db epoch end`"
+    )]
+    Held(u64),
     /// The commit was sent and its answer lost: it may have happened. Read before doing it again.
     #[error("the answer to a commit was lost")]
     AnswerLost,

@@ -14,6 +14,7 @@ impl From<StoreError> for ApiError {
             StoreError::AnswerLost => {
                 Self::unavailable("the answer to a commit was lost, so this may have been done: repeat it with the same idempotency key")
             }
+            StoreError::Held(_) => Self::unavailable(e.to_string()),
             StoreError::Unavailable(why) => {
                 tracing::warn!(%why, "the store is unavailable");
                 Self::unavailable("the store cannot do this at the moment: try again later")

@@ -162,6 +162,7 @@ impl House {
         let deps = ServiceDeps {
             engine: engine.clone(),
             events: Arc::clone(&store) as _,
+            ledger: Arc::clone(&store) as _,
             signer: Some(Arc::clone(&signer)),
             signals: Arc::clone(&signals),
         };

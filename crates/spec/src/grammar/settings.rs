@@ -10,6 +10,7 @@ pub(crate) static SETTINGS: Record = Record {
         Field::default("project", Shape::Record(&PROJECT), "{}", "The project itself."),
         Field::default("server", Shape::Record(&SERVER), "{}", "How it listens."),
         Field::default("data", Shape::Record(&DATA), "{}", "Where it keeps what it knows."),
+        Field::default("retention", Shape::Record(&RETENTION), "{}", "How long it keeps things; for ever what has no age."),
         Field::default("limits", Shape::Record(&LIMITS), "{}", "Limits of the whole project."),
         Field::default(
             "bindings",
@@ -57,6 +58,18 @@ static DATA: Record = Record {
         "\".tollgate\"",
         "The folder of database and keys. A relative path starts at the project.",
     )],
+};
+
+static RETENTION: Record = Record {
+    what: "`[retention]`",
+    doc: "How long things are kept. What has no age stays for ever.",
+    fields: &[
+        Field::optional("events", Shape::Span, "Events, such as `30d`, unless something open needs them."),
+        Field::optional("runs", Shape::Span, "Runs that ended, with their actions and approval requests."),
+        Field::optional("ledger", Shape::Span, "Ledger entries; they are archived before they go."),
+        Field::optional("archive", Shape::Filled, "The folder of archived entries. A relative path starts at the project."),
+        Field::default("every", Shape::Span, "\"1h\"", "How often the running process looks."),
+    ],
 };
 
 static CONNECTOR: Record = Record {

@@ -33,14 +33,15 @@ GRANT DELETE ON idempotency, key_waiters, lanes, ready, held, timers, blocked, s
 -- A worker changes execution state and appends to the ledger, and no more.
 GRANT SELECT ON meta, scopes, events, runs, actions, effect_keys, key_waiters, lanes, ready, held, timers, parked, blocked, sessions, approvals,
   approval_queues, denials, tellings, entries, artifacts, deployments, statuses, secrets, tenant_keys, subject_keys, logs, graphs, journal,
-  blobs TO tollgate_worker;
+  blobs, unsequenced TO tollgate_worker;
 GRANT INSERT ON actions, effect_keys, key_waiters, lanes, ready, held, timers, blocked, sessions, approvals, approval_queues, denials, tellings, entries,
   unsequenced, subject_keys, journal, blobs, outbox_queue, parked, openings TO tollgate_worker;
 GRANT UPDATE ON runs, graphs, actions, effect_keys, lanes, held, sessions, approvals, denials TO tollgate_worker;
 GRANT DELETE ON key_waiters, lanes, ready, held, timers, parked, blocked, sessions, tellings TO tollgate_worker;
 
+GRANT UPDATE ON epoch_steps TO tollgate_serve;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions, parked, places, openings, fronts TO tollgate_dispatch;
-GRANT SELECT ON limits, label_sets TO tollgate_dispatch;
+GRANT SELECT ON meta, limits, label_sets TO tollgate_dispatch;
 
 -- Row security: a row is visible when its tenant is in the transaction's set for the row's mode. The sets are read once per statement
 -- (an init plan); none set means no rows. Forced, so that it binds the tables' owner too.
@@ -242,6 +243,10 @@ BEGIN
   SELECT s.labels INTO have FROM sessions s WHERE s.id = p_session AND s.expires_at > p_now;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the session''s lease lapsed' USING ERRCODE = 'TG001';
+  END IF;
+  -- Nothing is taken up while a restored store's epoch holds all writes.
+  IF EXISTS (SELECT FROM meta m WHERE m.k = 'epoch_held' AND m.v > 0) THEN
+    RETURN;
   END IF;
   SELECT array_agg(s.id) INTO sets FROM label_sets s
     WHERE have IS NULL OR string_to_array(s.labels, ',') <@ string_to_array(have, ',');

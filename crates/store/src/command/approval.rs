@@ -9,7 +9,7 @@ use tollgate_core::time::Timestamp;
 
 use crate::command::begin::{leave_lane, park};
 use crate::command::runs::{load_action, load_run};
-use crate::command::{dispatch, keys, lanes};
+use crate::command::{dispatch, epoch, keys, lanes};
 use crate::error::Result;
 use crate::row::Row;
 use crate::tx::{ActionChange, ActionHead, Query, Statement, Tx, fetch, fetch_one};
@@ -17,6 +17,7 @@ use crate::value::values;
 
 /// Asks people, and parks the action: nothing holds a lane, a key or a lease while they think.
 pub(crate) fn ask(tx: &mut dyn Tx, c: &AskApproval) -> Result<()> {
+    epoch::check(tx)?;
     dispatch::check(tx, c.run, Step::Action(c.action), c.lease)?;
     let a = load_action(tx, c.scope, c.action)?;
     if a.state.on(Trigger::ApprovalAsked).is_none() || a.open.is_some() {
@@ -94,6 +95,7 @@ fn load(tx: &mut dyn Tx, scope: Scope, id: ApprovalId) -> Result<Request> {
 
 /// Takes a yes. The last queue's yes makes the action ready.
 pub(crate) fn approve(tx: &mut dyn Tx, c: &Approve) -> Result<Answered> {
+    epoch::check(tx)?;
     let request = load(tx, c.scope, c.approval)?;
     if request.status != "open" {
         return Ok(Answered::AlreadyEnded(request.status));

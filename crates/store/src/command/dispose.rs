@@ -2,9 +2,10 @@
 
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::attempt::AttemptResult;
+use tollgate_core::gate::KeyLook;
 use tollgate_core::graph::Outcome;
 use tollgate_core::ledger::Disposition;
-use tollgate_core::ports::{ApprovalEnd, Authority, Dispose, Disposed, KeyChange, Step, StoreError};
+use tollgate_core::ports::{ApprovalEnd, Authority, Dispose, Disposed, KeyChange, KeyClaim, Step, StoreError};
 use tollgate_core::spec::OnUnknown;
 use tollgate_core::time::Timestamp;
 
@@ -42,6 +43,11 @@ pub(crate) fn dispose(tx: &mut dyn Tx, c: &Dispose) -> Result<Disposed> {
             approval::withdraw(tx, c, &a)?;
         }
         Authority::Approval(id, end) => approval::end(tx, c, &a, id, end)?,
+        Authority::Epoch => {
+            tx.forget(c.run, Step::Action(c.action))?;
+            tx.release(c.run, Step::Action(c.action))?;
+            approval::withdraw(tx, c, &a)?;
+        }
     }
     if a.state == ActionState::Blocked {
         compensate::unblock(tx, c.action)?;
@@ -50,7 +56,10 @@ pub(crate) fn dispose(tx: &mut dyn Tx, c: &Dispose) -> Result<Disposed> {
         if a.state == ActionState::WaitingKey {
             tx.drop_waiter(&claim.key, c.action)?;
         }
-        keys::settle(tx, &a, claim, c.disposal.key, c.disposal.receipt.id, generation(&a, c))?;
+        let change = if c.authority == Authority::Epoch { carried_key(tx, c, claim)? } else { c.disposal.key };
+        // What a later action of this key cites: the receipt, or the word of the person who knew.
+        let word = c.disposal.entries.first().filter(|_| c.authority == Authority::Epoch);
+        keys::settle(tx, &a, claim, change, word.map_or(c.disposal.receipt.id, |e| e.id), generation(&a, c))?;
     } else if c.disposal.key != KeyChange::None {
         return Err(StoreError::Conflict("the action has no effect key".to_owned()));
     }
@@ -93,12 +102,24 @@ fn check_authority(tx: &mut dyn Tx, c: &Dispose, a: &ActionHead) -> Result<()> {
         // Ready and backoff are no such states: a worker may hold the step already, and would find its action gone under it.
         Authority::Parked(state) if a.state == state && (state.is_waiting() || state == ActionState::Proposed) => Ok(()),
         Authority::Parked(_) => Err(StoreError::Conflict(format!("the action is {} by now", a.state))),
+        // Nobody works while an epoch holds.
+        Authority::Epoch if tx.epoch()? > 0 => Ok(()),
+        Authority::Epoch => Err(StoreError::Conflict("no epoch holds writes".to_owned())),
         Authority::Approval(id, end) => {
             if a.state != ActionState::WaitingApproval || a.approval != Some(id) {
                 return Err(StoreError::Conflict("the approval request is answered already".to_owned()));
             }
             approval::check_end(tx, c.scope, id, end == ApprovalEnd::Expired)
         }
+    }
+}
+
+/// What becomes of the key of an action that was carried out in a time that the store forgot: it is taken, unless another action has it.
+fn carried_key(tx: &mut dyn Tx, c: &Dispose, claim: &KeyClaim) -> Result<KeyChange> {
+    match keys::look(tx, c.action, claim)? {
+        KeyLook::Free => keys::reserve(tx, c.scope, c.action, claim).map(|()| KeyChange::Consume),
+        KeyLook::Mine => Ok(KeyChange::Consume),
+        _ => Ok(KeyChange::None),
     }
 }
 

@@ -16,8 +16,8 @@ use tollgate_core::scope::Scope;
 use tollgate_core::terms::Terms;
 use tollgate_core::time::Timestamp;
 
-use crate::command::dispatch;
 use crate::command::runs::{load_run, set_state};
+use crate::command::{dispatch, epoch};
 use crate::error::{Result, damaged};
 use crate::query;
 use crate::tx::{ActionHead, GraphRow, NewActionRow, NewRunRow, RunChange, RunRow, Statement, StepRow, Tx, fetch_one};
@@ -43,6 +43,7 @@ fn refused(why: Refused) -> StoreError {
 
 /// Starts a run: its spec, its input, its first nodes.
 pub(crate) fn start(tx: &mut dyn Tx, c: &StartGraph) -> Result<Disposed> {
+    epoch::check(tx)?;
     let input = c.input.digest().map_err(|e| StoreError::Conflict(e.to_string()))?;
     let (mut progress, advance) = graph::start(&c.plan);
     let created = tx.insert_run(&NewRunRow {
@@ -98,6 +99,7 @@ fn hand_out(tx: &mut dyn Tx, to: &Handed, ready: &[usize], mut claim: Option<Ses
 
 /// Ends a claim on a node.
 pub(crate) fn finish(tx: &mut dyn Tx, c: &FinishNode) -> Result<Disposed> {
+    epoch::check(tx)?;
     let step = Step::Node(c.node);
     dispatch::check(tx, c.run, step, c.lease)?;
     let row = load_run(tx, c.scope, c.run)?;
@@ -276,6 +278,7 @@ pub(crate) fn cancel(tx: &mut dyn Tx, scope: Scope, run: RunId, row: &RunRow, at
 
 /// Goes on with a failed run from its last durable steps.
 pub(crate) fn resume(tx: &mut dyn Tx, scope: Scope, run: RunId, at: Timestamp) -> Result<Disposed> {
+    epoch::check(tx)?;
     let row = load_run(tx, scope, run)?;
     let Some(GraphRow { input, mut progress }) = tx.graph(scope, run)? else {
         return Err(StoreError::Conflict("the run has no graph: replay its event instead".to_owned()));

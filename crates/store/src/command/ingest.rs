@@ -8,7 +8,7 @@ use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
-use crate::command::{dispatch, lanes};
+use crate::command::{dispatch, epoch, lanes};
 use crate::error::Result;
 use crate::tx::{NewRunRow, StepRow, Tx};
 
@@ -24,8 +24,9 @@ pub(crate) fn ingest(
     events.iter().map(|e| one(tx, scope, e, claim)).collect()
 }
 
-/// Refuses what was decided under another configuration.
+/// Refuses what was decided under another configuration, and everything while an epoch holds all writes.
 pub(crate) fn check_rev(tx: &mut dyn Tx, rev: ConfigRev) -> Result<()> {
+    epoch::check(tx)?;
     if tx.config_rev()? == rev { Ok(()) } else { Err(StoreError::Stale) }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod compensate;
 pub(crate) mod defer;
 pub(crate) mod dispatch;
 pub(crate) mod dispose;
+pub(crate) mod epoch;
 pub(crate) mod graph;
 pub(crate) mod ingest;
 pub(crate) mod keys;

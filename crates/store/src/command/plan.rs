@@ -9,12 +9,13 @@ use tollgate_core::terms::Terms;
 
 use crate::command::ingest::{reason_lane, seen};
 use crate::command::runs::{advance_run, load_run};
-use crate::command::{dispatch, lanes};
+use crate::command::{dispatch, epoch, lanes};
 use crate::error::Result;
 use crate::tx::{NewActionRow, NewRunRow, RunChange, RunRow, Tx};
 
 /// Stores what came of asking an operator. A second result for the same run is thrown away by the lease and the state.
 pub(crate) fn store_plan(tx: &mut dyn Tx, c: &StorePlan) -> Result<Disposed> {
+    epoch::check(tx)?;
     dispatch::check(tx, c.run, Step::Reason, c.lease)?;
     let row = load_run(tx, c.scope, c.run)?;
     if row.state != RunState::Queued {
@@ -57,6 +58,7 @@ pub(crate) fn leave_reason_lane(tx: &mut dyn Tx, scope: Scope, run: RunId, row: 
 
 /// Stores a direct action with a run of its own.
 pub(crate) fn submit(tx: &mut dyn Tx, c: &SubmitAction) -> Result<Submitted> {
+    epoch::check(tx)?;
     if let Some(d) = &c.dedupe {
         if let Some((id, same)) = seen(tx, c.scope, d)? {
             let id = ActionId::from_bytes(id);

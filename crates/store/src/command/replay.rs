@@ -7,6 +7,7 @@ use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
 use crate::codec::int;
+use crate::command::epoch;
 use crate::command::ingest::insert_run;
 use crate::error::{Result, damaged};
 use crate::row::Row;
@@ -15,6 +16,7 @@ use crate::value::values;
 
 /// Records a replay of what is stored by now: everything before the position `end`.
 pub(crate) fn begin(tx: &mut dyn Tx, s: Scope, range: &ReplayRange, end: u64, at: Timestamp) -> Result<ReplayState> {
+    epoch::check(tx)?;
     let last = Query {
         text: "SELECT COALESCE(MAX(offering), 0) AS last FROM replays WHERE tenant_id = $1 AND mode = $2".into(),
         values: values![s.tenant_id.as_bytes(), s.mode.as_int()],
@@ -83,6 +85,7 @@ pub(crate) fn advance(
     next: u64,
     runs: &[(EventId, NewRun)],
 ) -> Result<ReplayState> {
+    epoch::check(tx)?;
     let (_, state) = fetch_one(tx, &one(s, id))?.ok_or(StoreError::NotFound)?;
     if state.next != expected {
         return Err(StoreError::Conflict("the replay was moved on by someone else".to_owned()));

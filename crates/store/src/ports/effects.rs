@@ -41,6 +41,7 @@ fn needs_of_dispose(c: &Dispose) -> Needs {
         Authority::Lease(lease) => held(c.scope, c.run, c.action, lease),
         // What waits may be waiting for any of them.
         Authority::Parked(_) => Needs::of(c.scope).run(c.run).action(c.action).alone(Alone::Config),
+        Authority::Epoch => Needs::of(c.scope).run(c.run).action(c.action).step(c.run, Step::Action(c.action)).alone(Alone::Config),
         Authority::Approval(id, _) => Needs::of(c.scope).run(c.run).action(c.action).alone(Alone::Approval(id)),
     };
     with_undo(needs.session(c.claim).views(c.run), c.compensation.as_deref())

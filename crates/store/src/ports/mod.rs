@@ -2,6 +2,7 @@
 
 mod changes;
 mod effects;
+mod epoch;
 mod events;
 mod graphs;
 mod lists;

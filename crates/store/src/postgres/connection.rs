@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Commit,
     /// Reads: by an index too. A statement prepared while its tables were empty is planned again only when somebody has counted their rows.
     Read,
+    /// Retention: functions that walk and move many rows.
+    Upkeep,
 }
 
 impl Purpose {
@@ -27,6 +29,10 @@ impl Purpose {
             Self::Commit => {
                 "SET search_path = tollgate; SET jit = off; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                  SET enable_hashjoin = off; SET enable_mergejoin = off; SET lock_timeout = '10s'; SET statement_timeout = '30s'; \
+                 SET idle_in_transaction_session_timeout = '5s'"
+            }
+            Self::Upkeep => {
+                "SET search_path = tollgate; SET jit = off; SET lock_timeout = '5s'; SET statement_timeout = '10min'; \
                  SET idle_in_transaction_session_timeout = '5s'"
             }
             Self::Read => {

@@ -282,7 +282,8 @@ async fn begin(
     let mut first = vec![Request::plain("BEGIN")];
     first.extend(lock_requests(locks, &tx.locks));
     first.push(Request::plain(
-        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now, (SELECT v FROM meta WHERE k = 'config_rev') AS rev",
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now, (SELECT v FROM meta WHERE k = 'config_rev') AS rev,
+           (SELECT v FROM meta WHERE k = 'epoch_held') AS epoch",
     ));
     let before = first.len();
     let asked = fetch::wanted(tx);
@@ -294,6 +295,7 @@ async fn begin(
     let (now, rev) = (row.at::<Timestamp>(0).map_err(Fault::Said)?, row.at::<Option<u64>>(1).map_err(Fault::Said)?);
     tx.now = shared.clock.as_ref().map_or(now, |c| c.now());
     tx.rev = ConfigRev(rev.unwrap_or(0));
+    tx.epoch = row.at::<Option<u64>>(2).map_err(Fault::Said)?.unwrap_or(0);
     for (what, rows) in what.into_iter().zip(answers) {
         fetch::fetched(tx, what, rows).map_err(Fault::Said)?;
     }

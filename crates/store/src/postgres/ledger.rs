@@ -8,7 +8,7 @@ use tollgate_core::ledger::Frontier;
 use tollgate_core::ports::{BoxFuture, LedgerLog, StoreError, StoredEntry, SubjectKeyRow};
 use tollgate_core::scope::Scope;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Reach};
 use crate::codec::int;
 use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
@@ -39,6 +39,16 @@ fn of_scope(s: Scope, mut more: Vec<Value>) -> Vec<Value> {
 }
 
 impl LedgerLog for PgStore {
+    fn start(&self, scope: Scope) -> Out<'_, u64> {
+        self.engine.settle(async move {
+            let text = "SELECT pos FROM positions WHERE tenant_id = $1 AND mode = $2 ORDER BY pos LIMIT 1";
+            let query = Query { text: text.into(), values: of_scope(scope, Vec::new()), read: |r: Row<'_>| r.at::<u64>(0) };
+            match self.engine.one(query, scope).await? {
+                Some(first) => Ok(first),
+                None => Ok(self.frontier(scope).await?.size()),
+            }
+        })
+    }
     fn entries(&self, scope: Scope, from: u64, limit: u32) -> Out<'_, Vec<StoredEntry>> {
         let text = format!(
             "{ENTRY} JOIN positions p ON p.entry = e.id WHERE p.tenant_id = $1 AND p.mode = $2 AND p.pos >= $3 ORDER BY p.pos LIMIT $4"
@@ -92,6 +102,10 @@ impl LedgerLog for PgStore {
                 values: of_scope(scope, values![int(size), &signed, scope.reseller_id.as_bytes()]),
             })
         })
+    }
+    fn waiting(&self) -> Out<'_, Option<u64>> {
+        let text = "SELECT n FROM unsequenced ORDER BY n LIMIT 1";
+        self.engine.one(Query { text: text.into(), values: Vec::new(), read: |r: Row<'_>| r.at(0) }, Reach::Everywhere)
     }
     fn sequence(&self) -> Out<'_, u64> {
         self.engine.settle(async move {

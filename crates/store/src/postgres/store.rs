@@ -45,6 +45,7 @@ pub struct Postgres {
     /// To the other processes, once somebody listens.
     pub(crate) line: parking_lot::Mutex<Option<Line>>,
     committers: Vec<tokio::task::JoinHandle<()>>,
+    pub(crate) admin: Option<Login>,
     inline: Option<tokio::runtime::Handle>,
     pub(crate) apart: Option<Between>,
 }
@@ -59,6 +60,12 @@ impl PgStore {
     /// When the database cannot be reached or used, or the login could see more than it should; says what to do.
     pub async fn open(options: PgOptions) -> std::result::Result<Self, SetupError> {
         Postgres::open(options).await.map(|engine| Self { engine })
+    }
+
+    /// With the login that owns the tables, for retention alone.
+    pub fn with_admin(mut self, admin: Login) -> Self {
+        self.engine.admin = Some(admin);
+        self
     }
 
     /// The same store with effects and steps in transactions of their own.
@@ -100,6 +107,7 @@ impl Postgres {
             positions,
             line: parking_lot::Mutex::new(None),
             committers,
+            admin: None,
             inline,
             apart: None,
         };

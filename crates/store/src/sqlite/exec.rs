@@ -96,6 +96,9 @@ pub(crate) fn claim(tx: &mut SqliteTx<'_>, session: SessionId, limit: u32) -> Re
     if !session_stands(tx, session)? {
         return Err(StoreError::LeaseLost);
     }
+    if tx.epoch()? > 0 {
+        return Ok(Vec::new());
+    }
     let sets = sets(tx, session)?;
     tx.admit(sets.as_deref())?;
     let rows = match sets {

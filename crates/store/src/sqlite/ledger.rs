@@ -16,6 +16,9 @@ use crate::sqlite::tx::{entry_position, entry_row, find_log};
 type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
 
 impl LedgerLog for SqliteStore {
+    fn start(&self, scope: Scope) -> Out<'_, u64> {
+        self.engine.look(move |c| crate::sqlite::keep::start(c, scope))
+    }
     fn entries(&self, scope: Scope, from: u64, limit: u32) -> Out<'_, Vec<StoredEntry>> {
         self.engine.look(move |c| range(c, scope, from, limit))
     }
@@ -39,6 +42,10 @@ impl LedgerLog for SqliteStore {
     }
     fn checkpoint(&self, scope: Scope) -> Out<'_, Option<String>> {
         self.engine.look(move |c| checkpoint(c, scope))
+    }
+    fn waiting(&self) -> Out<'_, Option<u64>> {
+        // Positions are given at commit.
+        Box::pin(async { Ok(None) })
     }
     fn sequence(&self) -> Out<'_, u64> {
         Box::pin(std::future::ready(Ok(0)))

@@ -1,10 +1,12 @@
 //! The embedded engine: one writer that commits in groups, many readers.
 
 mod actions;
+mod backup;
 mod dispatch;
 mod events;
 mod exec;
 mod graphs;
+mod keep;
 mod keys;
 mod lanes;
 mod ledger;
@@ -12,9 +14,11 @@ mod limits;
 mod lists;
 mod open;
 mod runs;
+mod stats;
 mod store;
 mod tx;
 mod writer;
 
-pub use open::{OpenError, Options};
+pub use backup::{BackupError, backup, is_restored, restore, stats_of};
+pub use open::{OpenError, Options, compact};
 pub use store::SqliteStore;

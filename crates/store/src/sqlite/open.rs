@@ -13,18 +13,23 @@ use crate::backend::Committed;
 /// The version this binary writes and reads.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// `tgat` in ASCII: a SQLite file of another program is not ours.
-const APPLICATION_ID: i32 = 0x7467_6174;
+pub(crate) const APPLICATION_ID: i32 = 0x7467_6174;
+/// `PRAGMA auto_vacuum` of a store that gives space back.
+pub(crate) const INCREMENTAL: i64 = 2;
 /// By their numbers, from 1.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_init.sql"),
     include_str!("../../migrations/sqlite/0002_processes.sql"),
     include_str!("../../migrations/sqlite/0003_graphs.sql"),
     include_str!("../../migrations/sqlite/0004_streams.sql"),
-    include_str!("../../migrations/sqlite/0005_limits.sql"),
+    include_str!("../../migrations/sqlite/0005_retention.sql"),
+    include_str!("../../migrations/sqlite/0006_limits.sql"),
 ];
 /// Pages of WAL before a checkpoint: measured against rate and tail latency, see `facts` in ARCHITECTURE.md.
 const AUTOCHECKPOINT: i64 = 4000;
 const STATEMENTS: usize = 256;
+/// A store made before space could be given back is rewritten for it when it opens, up to this size; a larger one when it is asked to.
+const REWRITTEN_MAX: i64 = 64 * 1024 * 1024;
 
 /// How to open a store.
 pub struct Options {
@@ -76,21 +81,33 @@ pub enum OpenError {
 /// The file lock that keeps a second process out; held as long as the store.
 pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock, released when dropped")] Option<File>);
 
-/// Takes the lock beside the store file.
+fn private(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
+/// Takes the lock beside the store file, and makes the file if there is none.
 pub(crate) fn lock(path: Option<&Path>) -> Result<Lock, OpenError> {
     let Some(path) = path else { return Ok(Lock(None)) };
-    let lock_path = path.with_extension("lock");
-    let unavailable = |e: std::io::Error| OpenError::Unavailable { path: lock_path.clone(), message: e.to_string() };
-    let private = |path: &Path| File::options().create(true).truncate(false).write(true).mode(0o600).open(path);
-    let file = private(&lock_path).map_err(unavailable)?;
+    let unavailable = |e: std::io::Error| OpenError::Unavailable { path: path.to_owned(), message: e.to_string() };
+    let file = private(&path.with_extension("lock")).map_err(unavailable)?;
     // SQLite would make it readable for everybody; what lies beside it takes its mode over.
     if !path.exists() {
         private(path).map_err(unavailable)?;
     }
+    hold(path, file)
+}
+
+/// Takes the lock of a store that may not be there.
+pub(crate) fn lock_beside(path: &Path) -> Result<Lock, OpenError> {
+    let file = private(&path.with_extension("lock"));
+    hold(path, file.map_err(|e| OpenError::Unavailable { path: path.to_owned(), message: e.to_string() })?)
+}
+
+fn hold(path: &Path, file: File) -> Result<Lock, OpenError> {
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Lock(Some(file))),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked(path.to_owned())),
-        Err(e) => Err(unavailable(e.into())),
+        Err(e) => Err(OpenError::Unavailable { path: path.to_owned(), message: std::io::Error::from(e).to_string() }),
     }
 }
 
@@ -111,6 +128,10 @@ pub(crate) fn writer(path: Option<&Path>) -> Result<Connection, OpenError> {
     if version > VERSION {
         return Err(OpenError::Newer { path: shown, found: version });
     }
+    if tables == 0 {
+        // Pages that retention empties go back to the file system slice by slice. Only an empty file takes it without a rewrite.
+        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(fail)?;
+    }
     conn.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
     conn.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
     conn.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT).map_err(fail)?;
@@ -121,7 +142,33 @@ pub(crate) fn writer(path: Option<&Path>) -> Result<Connection, OpenError> {
         let script = format!("BEGIN IMMEDIATE; {sql} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;");
         conn.execute_batch(&script).map_err(fail)?;
     }
+    let pragma = |name: &str| conn.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i64>(0)).map_err(fail);
+    if path.is_some() && pragma("auto_vacuum")? != INCREMENTAL && pragma("page_count")? * pragma("page_size")? <= REWRITTEN_MAX {
+        rewrite(&conn).map_err(fail)?;
+    }
     Ok(conn)
+}
+
+/// Rewrites the file without holes, so that it can give space back slice by slice from then on. Needs as much space again while it runs.
+fn rewrite(conn: &Connection) -> rusqlite::Result<()> {
+    conn.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")
+}
+
+/// Rewrites a store that nobody has open; answers its size in bytes before and after.
+///
+/// # Errors
+/// When another process has it, it does not open, or there is no space for a second copy. Nothing is lost then.
+pub fn compact(path: &Path) -> Result<(u64, u64), OpenError> {
+    let _lock = lock(Some(path))?;
+    let conn = writer(Some(path))?;
+    let fail = |e: rusqlite::Error| map_error(path, &e);
+    let size =
+        || std::fs::metadata(path).map(|m| m.len()).map_err(|e| OpenError::Unavailable { path: path.to_owned(), message: e.to_string() });
+    conn.pragma_update(None, "wal_checkpoint", "TRUNCATE").map_err(fail)?;
+    let before = size()?;
+    rewrite(&conn).map_err(fail)?;
+    conn.pragma_update(None, "wal_checkpoint", "TRUNCATE").map_err(fail)?;
+    Ok((before, size()?))
 }
 
 /// A reader's connection.

@@ -219,6 +219,11 @@ impl Tx for SqliteTx<'_> {
         Ok(())
     }
 
+    fn epoch(&mut self) -> Result<u64> {
+        let held: Option<i64> = self.sql("SELECT v FROM meta WHERE k = 'epoch_held'")?.query_row([], |r| r.get(0)).optional().or_store()?;
+        Ok(u64::try_from(held.unwrap_or(0)).unwrap_or(0))
+    }
+
     fn config_rev(&mut self) -> Result<ConfigRev> {
         let rev: Option<i64> = self.sql("SELECT v FROM meta WHERE k = 'config_rev'")?.query_row([], |r| r.get(0)).optional().or_store()?;
         Ok(ConfigRev(u64::try_from(rev.unwrap_or(0)).unwrap_or(0)))

@@ -37,6 +37,8 @@ pub(crate) trait Tx: Events + Runs + Actions + Lanes + Keys + Dispatch + Graphs 
     fn wake(&mut self);
     /// Appends an entry to its log, with the key that sealed its values.
     fn append(&mut self, scope: Scope, entry: &NewEntry) -> Result<()>;
+    /// The epoch that holds all writes; 0 when none does.
+    fn epoch(&mut self) -> Result<u64>;
     /// The revision of all that governs actions.
     fn config_rev(&mut self) -> Result<ConfigRev>;
     /// Raises it.

@@ -69,7 +69,7 @@ pub async fn attempt(client: &Client, sql: &str) -> Result<(Vec<Texts>, u64), St
 pub fn migrations(dialect: &str) -> Vec<(i64, String, String)> {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
     let names = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|n| n != "security.sql").collect();
+    let mut names: Vec<String> = names.filter(|n| n.starts_with(|c: char| c.is_ascii_digit())).collect();
     names.sort();
     names.into_iter().map(|n| (n[..4].parse().unwrap(), n.clone(), std::fs::read_to_string(dir.join(&n)).unwrap())).collect()
 }

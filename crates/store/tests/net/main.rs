@@ -4,10 +4,12 @@
 mod base;
 mod catalog;
 mod claims;
+mod line;
 mod migrations;
 mod outbox;
 mod plans;
 mod races;
+mod retention;
 mod roles;
 mod row_security;
 mod schema;

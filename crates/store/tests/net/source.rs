@@ -33,6 +33,16 @@ struct Literal {
 const FORMATTED: &[(&str, &str)] = &[
     ("WITH x AS ({} RETURNING 1) SELECT expect(", "every change of Postgres is prepared in this form too"),
     ("INSERT INTO meta (k, v) VALUES ('schema_version', {number})", "run by every migration"),
+    ("SELECT id, {rule} AS over FROM {} WHERE", "retention's: run by the simulator's tests of it"),
+    ("SELECT EXISTS (SELECT 1 FROM {} WHERE id = ?1 AND {rule})", "the same"),
+    ("SELECT MAX(pos), MIN(received_at), COUNT(*) FROM (SELECT", "the same"),
+    ("SELECT MAX(digest), COUNT(*) FROM (SELECT", "the same"),
+    ("SELECT MAX(pos), MIN(at), COUNT(*) FROM (SELECT", "the same"),
+    ("DELETE FROM events WHERE pos > ?1 AND pos <= ?2", "the same"),
+    ("SELECT log, size, signed FROM checkpoints WHERE (log, size) >", "the same"),
+    ("SELECT e.n FROM entries e LEFT JOIN actions a", "the same"),
+    ("SELECT MIN(created_at) FROM runs WHERE state NOT IN", "of the statistics, which the same tests read"),
+    ("SELECT COUNT(*) FROM \"{name}\"", "the same"),
     ("SELECT format('{sql}', $1::text)", "run wherever a database of its own is made"),
     ("SELECT pg_advisory_lock({LOCK})", "run wherever a login is made"),
 ];

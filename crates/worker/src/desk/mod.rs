@@ -1,6 +1,7 @@
 //! The desk: what people and programs do besides sending events. It builds the entries; the store's commands decide who wins.
 
 mod answers;
+mod epoch;
 mod keys;
 mod port;
 mod resolve;
@@ -8,4 +9,5 @@ mod settings;
 mod submit;
 
 pub use answers::expire;
+pub use epoch::{EpochDesk, EpochReport, OpenStep, step_id};
 pub use port::{Counter, CounterDeps};

@@ -93,11 +93,17 @@ impl Ending {
     }
 
     /// With the attempt that it ends with, begun as number `attempt`.
-    pub(super) fn closing(mut self, intent: EntryId, close: CloseAttempt) -> Self {
+    pub(crate) fn closing(mut self, intent: EntryId, close: CloseAttempt) -> Self {
         self.refs.intent = Some(intent);
         self.refs.attempt = Some(close.entry.id);
         self.attempts = Some(close.attempt);
         self.close = Some(close);
+        self
+    }
+
+    /// A success without a call: this entry says where the effect came from.
+    pub(crate) fn duplicate_of(mut self, entry: EntryId) -> Self {
+        self.refs.duplicate_of = Some(entry);
         self
     }
 

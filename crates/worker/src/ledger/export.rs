@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tollgate_core::entries::Openings;
 use tollgate_core::hash::Digest;
-use tollgate_core::ledger::{Entry, ExportError, ExportWriter, Item, Manifest, Opening, RangeProof};
+use tollgate_core::ledger::{Entry, ExportError, ExportWriter, Item, Manifest, Opening, RangeProof, SignedCheckpoint};
 use tollgate_core::ports::{DeskError, ExportFilter, LedgerLog, Registry, Sealer, StoreError, StoredEntry, VaultError, sealed_key_id};
 use tollgate_core::scope::Scope;
 
@@ -33,13 +33,37 @@ pub(crate) async fn export(source: &Source<'_>, scope: Scope, filter: &ExportFil
         return Err(DeskError::Conflict("the ledger is empty: there is nothing to export yet".to_owned()));
     };
     let size = checkpoint.checkpoint.size;
-    let (from, to) = (filter.from.unwrap_or(0), filter.to.unwrap_or(size).min(size));
+    let start = source.ledger.start(scope).await?;
+    let (from, to) = (filter.from.unwrap_or(start), filter.to.unwrap_or(size).min(size));
     if from > to {
         return Err(DeskError::Invalid(format!("the range {from} to {to} is empty: the ledger has {size} entries")));
     }
+    if from < start {
+        return Err(DeskError::Invalid(format!("the entries before {start} are archived: verify them from the archive's files")));
+    }
+    let bytes = range(source, scope, &Wanted { filter, disclose: true }, (checkpoint, from, to)).await?;
+    String::from_utf8(bytes).map_err(|e| DeskError::Unavailable(e.to_string()))
+}
+
+/// What of an export is wanted.
+pub(super) struct Wanted<'a> {
+    /// Which entries are shown in full.
+    pub(super) filter: &'a ExportFilter,
+    /// Sealed values are opened.
+    pub(super) disclose: bool,
+}
+
+/// Writes an export of a range under a checkpoint.
+pub(super) async fn range(
+    source: &Source<'_>,
+    scope: Scope,
+    wanted: &Wanted<'_>,
+    (checkpoint, from, to): (SignedCheckpoint, u64, u64),
+) -> Result<Vec<u8>, DeskError> {
+    let size = checkpoint.checkpoint.size;
     let proof = RangeProof { left: roots(source.ledger, scope, 0, from).await?, right: roots(source.ledger, scope, to, size).await? };
     let mut manifest = Manifest::new(checkpoint, &source.signer.public(), from, to, proof);
-    manifest.filter = filter.action.map(|a| json!({"action": a}));
+    manifest.filter = wanted.filter.action.map(|a| json!({"action": a}));
     let mut out = ExportWriter::begin(Vec::new(), manifest).map_err(|e| broken(&e))?;
     let mut artifacts = BTreeMap::new();
     let mut at = from;
@@ -57,23 +81,22 @@ pub(crate) async fn export(source: &Source<'_>, scope: Scope, filter: &ExportFil
                 break;
             }
             at += 1;
-            write(source, scope, filter, (position, entry), &mut out, &mut artifacts).await?;
+            write(source, scope, wanted, (position, entry), &mut out, &mut artifacts).await?;
         }
     }
-    let bytes = out.finish(source.signer.key()).map_err(|e| broken(&e))?;
-    String::from_utf8(bytes).map_err(|e| DeskError::Unavailable(e.to_string()))
+    out.finish(source.signer.key()).map_err(|e| broken(&e))
 }
 
 async fn write(
     source: &Source<'_>,
     scope: Scope,
-    filter: &ExportFilter,
+    wanted: &Wanted<'_>,
     (position, entry): (u64, StoredEntry),
     out: &mut ExportWriter<Vec<u8>>,
     artifacts: &mut BTreeMap<Digest, ()>,
 ) -> Result<(), DeskError> {
     let read = Entry::from_leaf(&entry.leaf).map_err(|e| DeskError::Unavailable(format!("entry {position}: {e}")))?;
-    if filter.action.is_some_and(|wanted| read.body.of().is_none_or(|of| of.action != wanted)) {
+    if wanted.filter.action.is_some_and(|action| read.body.of().is_none_or(|of| of.action != action)) {
         return out.write(Item::Hidden { pos: position, hash: entry.leaf_hash }).map_err(|e| broken(&e));
     }
     if let Some(decided) = read.body.decision()
@@ -82,7 +105,7 @@ async fn write(
         let artifact = artifact(source, decided.policy_version).await?;
         out.write(Item::Artifact(artifact)).map_err(|e| broken(&e))?;
     }
-    let openings = openings(source, scope, &entry).await?;
+    let openings = if wanted.disclose { openings(source, scope, &entry).await? } else { Vec::new() };
     out.write(Item::Entry { pos: position, leaf: entry.leaf, openings, erased: None }).map_err(|e| broken(&e))
 }
 

@@ -48,6 +48,7 @@ pub(super) fn steps(s: Arc<Shared>) -> Loop {
 async fn claim_all(s: &Arc<Shared>) -> Result<(), StoreError> {
     let mut more = false;
     loop {
+        s.look_at_ledger().await?;
         // After a claim that got all it asked for there is more.
         if s.behind() >= BEHIND_MAX || s.stopping.is_cancelled() || (!more && !s.deps.engine.exec.pending().await?) {
             s.waiting.store(false, Ordering::Release);
@@ -140,7 +141,7 @@ async fn take(s: &Shared, engine: &crate::Engine, step: Claimed) -> Vec<Claimed>
                 tracing::info!(run = %step.run, "another session took this step over");
                 return Vec::new();
             }
-            Err(e @ (StoreError::Unavailable(_) | StoreError::Stale | StoreError::AnswerLost)) => {
+            Err(e @ (StoreError::Unavailable(_) | StoreError::Held(_) | StoreError::Stale | StoreError::AnswerLost)) => {
                 tracing::warn!(run = %step.run, error = %e, "a step waits for the store");
                 s.retire(step.lease.session);
                 if s.stopping.is_cancelled() {

@@ -5,6 +5,7 @@ mod claim;
 mod options;
 mod publish;
 mod replay;
+mod retain;
 mod run;
 mod session;
 mod sign;
@@ -13,6 +14,7 @@ mod sweep;
 mod taking;
 
 pub use options::Options;
+pub use retain::{Ages, RetainDeps, Retained, Retention};
 pub use run::{Deps, Service};
 pub use sign::{Keeper, Signer};
 pub use signals::Signals;

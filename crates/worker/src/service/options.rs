@@ -13,6 +13,8 @@ pub struct Options {
     pub lease: Duration,
     /// `WORKER_POLL_INTERVAL`: how often ready work is looked for when no notification comes.
     pub poll: Duration,
+    /// `WORKER_MAX_RETRIES`: no step of a graph is tried again more often, whatever its spec says.
+    pub retries_max: u32,
     /// How long a stopping worker waits for its calls before it hands their steps back.
     pub grace: Duration,
     /// `WORKER_LABELS`: it takes only what requires no others; everything when none were named.
@@ -25,6 +27,7 @@ impl Default for Options {
             concurrency: 256,
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(5),
+            retries_max: u32::MAX,
             grace: Duration::from_secs(10),
             labels: Labels::default(),
         }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tollgate_core::id::SessionId;
-use tollgate_core::ports::{Claimed, EventLog, Hands, StoreError};
+use tollgate_core::ports::{Claimed, EventLog, Hands, LedgerLog, StoreError};
+use tollgate_core::time::Timestamp;
 
 use super::claim;
 use super::session::Sessions;
@@ -18,12 +20,17 @@ use crate::engine::{Deps as EngineDeps, Engine};
 /// A ledger that grows for this long without a checkpoint closes the gate.
 pub(super) const BEHIND_MAX: Duration = Duration::from_secs(30);
 
+/// How often a process that signs nothing looks whether somebody does, while it has work.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// What a service works with.
 pub struct Deps {
     /// The engine's.
     pub engine: EngineDeps,
     /// The event log.
     pub events: Arc<dyn EventLog>,
+    /// The ledger.
+    pub ledger: Arc<dyn LedgerLog>,
     /// Signs checkpoints; none in a process that only takes steps.
     pub signer: Option<Arc<Signer>>,
     /// Raised after commits.
@@ -45,6 +52,14 @@ pub(super) struct Shared {
     pub(super) idle: Notify,
     /// A session may be closed.
     pub(super) retiring: Notify,
+    /// The entry that has been waiting for its position since this process first saw it do so, and when it looked last.
+    unsigned: Mutex<Unsigned>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Unsigned {
+    oldest: Option<(u64, Timestamp)>,
+    looked: Option<Timestamp>,
 }
 
 impl Shared {
@@ -60,7 +75,22 @@ impl Shared {
 
     /// How long the ledger has been growing without a checkpoint, as far as this process knows.
     pub(super) fn behind(&self) -> Duration {
-        self.deps.signer.as_ref().map_or(Duration::ZERO, |s| s.behind())
+        match &self.deps.signer {
+            Some(signer) => signer.behind(),
+            None => self.unsigned.lock().oldest.map_or(Duration::ZERO, |(_, since)| self.deps.engine.ids.now().since(since)),
+        }
+    }
+
+    /// Looks whether the ledger is signed, in a process that does not do it itself: nothing gets a position while nothing can be signed.
+    pub(super) async fn look_at_ledger(&self) -> Result<(), StoreError> {
+        let (now, before) = (self.deps.engine.ids.now(), *self.unsigned.lock());
+        if self.deps.signer.is_some() || before.looked.is_some_and(|at| now.since(at) < LOOK) {
+            return Ok(());
+        }
+        let waits = self.deps.ledger.waiting().await?;
+        let oldest = waits.map(|n| before.oldest.filter(|(was, _)| *was == n).unwrap_or((n, now)));
+        *self.unsigned.lock() = Unsigned { oldest, looked: Some(now) };
+        Ok(())
     }
 
     pub(super) fn engine(&self, session: SessionId) -> Engine {
@@ -89,6 +119,7 @@ impl Service {
             waiting: AtomicBool::new(false),
             idle: Notify::new(),
             retiring: Notify::new(),
+            unsigned: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -152,6 +183,13 @@ impl Service {
         if let Some(signer) = &s.deps.signer {
             s.tasks.spawn(sign::checkpoints(Arc::clone(s), Arc::clone(signer)));
         }
+    }
+
+    /// Lets retention run beside the steps, again after each span, until the service stops.
+    pub fn retain(&self, retention: super::Retention, every: Duration) {
+        let s = &self.shared;
+        let ids = s.deps.engine.ids.clone();
+        s.tasks.spawn(super::retain::retention(retention, every, s.stopping.clone(), move || ids.now()));
     }
 
     /// Stops: takes nothing new, waits for calls under way, hands the rest back, signs what was written.

@@ -61,20 +61,25 @@ impl Signer {
     /// # Errors
     /// A message for people, when a log must not be used.
     pub async fn check(&self) -> Result<(), String> {
+        self.check_but(&[]).await
+    }
+
+    /// The same, where the log may go on otherwise than these checkpoints: an epoch has begun that cites them.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub async fn check_but(&self, cited: &[SignedCheckpoint]) -> Result<(), String> {
         for scope in &self.scopes {
-            let log = log_id(scope);
-            let Some(text) = self.keeper.kept(&log).map_err(|e| format!("the kept checkpoint of {log} cannot be read: {e}"))? else {
+            let Some(kept) = self.kept(*scope)? else { continue };
+            if cited.contains(&kept) {
                 continue;
-            };
-            let kept: SignedCheckpoint =
-                serde_json::from_str(&text).map_err(|e| format!("the kept checkpoint of {log} is damaged: {e}"))?;
-            kept.verify(&self.public()).map_err(|e| format!("the kept checkpoint of {log}: {e}"))?;
+            }
             let size = self.ledger.frontier(*scope).await.map_err(|e| e.to_string())?.size();
             let signed = kept.checkpoint.size;
             if size < signed {
                 return Err(format!(
                     "the ledger has {size} entries, but a checkpoint over {signed} was signed: the store was cut back or an older one \
-                     restored; restore a newer backup"
+                     restored; restore a newer backup, or go on from this one with `tollgate db epoch begin`"
                 ));
             }
             let root = crate::ledger::root_at(&*self.ledger, *scope, signed).await.map_err(|e| e.to_string())?;
@@ -103,13 +108,33 @@ impl Signer {
         Ok(())
     }
 
-    /// Signs a log if it grew; answers its newest checkpoint.
+    /// The checkpoint of a log that is kept outside the database, if it is this key's.
+    ///
+    /// # Errors
+    /// A message for people, when it cannot be read or is not to be believed.
+    pub fn kept(&self, scope: Scope) -> Result<Option<SignedCheckpoint>, String> {
+        let log = log_id(&scope);
+        let Some(text) = self.keeper.kept(&log).map_err(|e| format!("the kept checkpoint of {log} cannot be read: {e}"))? else {
+            return Ok(None);
+        };
+        let kept: SignedCheckpoint = serde_json::from_str(&text).map_err(|e| format!("the kept checkpoint of {log} is damaged: {e}"))?;
+        kept.verify(&self.public()).map_err(|e| format!("the kept checkpoint of {log}: {e}"))?;
+        Ok(Some(kept))
+    }
+
+    /// Signs a log if it grew; answers its newest checkpoint. What has a position and no signature is signed first: while that fails, nothing
+    /// more gets a position, by which processes that sign nothing see it.
     ///
     /// # Errors
     /// When the store or the keeper cannot write.
     pub async fn sign(&self, scope: Scope) -> Result<Option<SignedCheckpoint>, StoreError> {
+        let mut newest = self.newest(scope).await?;
+        newest = self.sign_positions(scope, newest).await?;
         self.ledger.sequence().await?;
-        let newest = self.newest(scope).await?;
+        self.sign_positions(scope, newest).await
+    }
+
+    async fn sign_positions(&self, scope: Scope, newest: Option<SignedCheckpoint>) -> Result<Option<SignedCheckpoint>, StoreError> {
         let frontier = self.ledger.frontier(scope).await?;
         if frontier.size() == newest.as_ref().map_or(0, |c| c.checkpoint.size) {
             return Ok(newest);
@@ -119,8 +144,8 @@ impl Signer {
             Checkpoint { log: log.clone(), size: frontier.size(), root: frontier.root(), at: self.ids.now(), key_id: String::new() };
         let signed = checkpoint.sign(&self.key).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         let text = serde_json::to_string(&signed).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        self.ledger.put_checkpoint(scope, frontier.size(), text.clone()).await?;
         self.keeper.keep(&log, &text).map_err(|e| StoreError::Unavailable(format!("the checkpoint cannot be kept: {e}")))?;
+        self.ledger.put_checkpoint(scope, frontier.size(), text).await?;
         Ok(Some(signed))
     }
 

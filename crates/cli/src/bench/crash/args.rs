@@ -1,17 +1,19 @@
 //! `bench crash` at the command line: runs it, judges it, prints it, keeps the folder when a law is broken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::laws::{Case, judge};
+use super::node::{data, options};
 use super::report::Report;
 use super::run::{Setting, run};
 use super::{WITHOUT_LOSSY, facts};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::node::Setup;
 use crate::output::Output;
 
 /// How hard.
@@ -77,10 +79,17 @@ async fn judged(setting: Setting, dir: &std::path::Path, bar: &ProgressBar) -> R
     if setting.lossy && happened.held_back == 0 {
         return Err(Failure::plain("the lossy file layer held nothing back: the run proves nothing"));
     }
-    let facts = facts::read(dir).await?;
+    let facts = facts::read(&Setup::embedded(&data(dir), dir, options())).await?;
     let told: BTreeMap<_, _> = happened.effects.all().into_iter().map(|(kind, op, told)| ((kind, op), told)).collect();
-    let case =
-        Case { sent: setting.actions, acknowledged: &happened.acknowledged, facts: &facts, told: &told, order: &happened.effects.order() };
+    let case = Case {
+        sent: setting.actions,
+        acknowledged: &happened.acknowledged,
+        others: &BTreeSet::new(),
+        facts: &facts,
+        told: &told,
+        order: &happened.effects.order(),
+        lanes: &happened.effects.lanes(),
+    };
     let broken = judge(&case);
     Ok(Report::new(setting, &happened, &facts, &told, broken))
 }

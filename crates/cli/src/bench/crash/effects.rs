@@ -39,6 +39,26 @@ struct Books {
     keys: BTreeSet<String>,
     /// Operations by entity, as they took effect.
     order: BTreeMap<String, Vec<String>>,
+    /// By lane, what came in and took effect, as it did.
+    lanes: Lanes,
+}
+
+/// What happened to an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mark {
+    /// A call arrived.
+    Called,
+    /// It took effect.
+    Applied,
+}
+
+/// By lane, what came in and took effect, in its order.
+pub type Lanes = BTreeMap<(Kind, String), Vec<(String, Mark)>>;
+
+impl Books {
+    fn mark(&mut self, call: &Call, mark: Mark) {
+        self.lanes.entry((call.kind, call.entity.clone())).or_default().push((call.op.clone(), mark));
+    }
 }
 
 /// The books.
@@ -56,7 +76,9 @@ impl Effects {
         let mut books = self.books.lock();
         let told = books.ops.entry((call.kind, call.op.clone())).or_default();
         told.calls += 1;
-        u64::from(told.calls - 1)
+        let before = u64::from(told.calls - 1);
+        books.mark(call, Mark::Called);
+        before
     }
 
     /// A call was dealt with.
@@ -92,6 +114,7 @@ impl Effects {
         let told = books.ops.entry((call.kind, call.op.clone())).or_default();
         told.applied += 1;
         told.late += u32::from(late);
+        books.mark(call, Mark::Applied);
         if call.kind == Kind::Strict {
             books.order.entry(call.entity.clone()).or_default().push(call.op.clone());
         }
@@ -110,6 +133,11 @@ impl Effects {
     /// The order of effects by entity.
     pub fn order(&self) -> BTreeMap<String, Vec<String>> {
         self.books.lock().order.clone()
+    }
+
+    /// What happened in each lane.
+    pub fn lanes(&self) -> Lanes {
+        self.books.lock().lanes.clone()
     }
 
     /// Every operation that was called.

@@ -1,7 +1,6 @@
 //! What the store and its ledger say when everything is over, read from the folder that the killed processes left.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::Value;
 use tollgate_core::attempt::AttemptResult;
@@ -13,7 +12,6 @@ use tollgate_core::ports::{
 };
 use tollgate_core::scope::{Mode, Scope};
 
-use super::node::{data, options};
 use crate::commands::receipts::check;
 use crate::failure::Failure;
 use crate::node::{Node, Setup, actor, scopes};
@@ -61,12 +59,19 @@ pub struct Facts {
     pub verified: Option<Result<Report, String>>,
 }
 
-/// Opens the folder once more, with the machine's own file layer, and reads.
+/// Opens the store once more, with the machine's own file layer, and reads.
 ///
 /// # Errors
-/// When the folder does not open: that is a broken promise, too, and its message says which.
-pub async fn read(dir: &Path) -> Result<Facts, Failure> {
-    let node = Node::open(&Setup::embedded(&data(dir), dir, options())).await?;
+/// When it does not open: that is a broken promise, too, and its message says which.
+pub async fn read(setup: &Setup) -> Result<Facts, Failure> {
+    of(&Node::open(setup).await?).await
+}
+
+/// Reads what an open node has.
+///
+/// # Errors
+/// When the store says no.
+pub async fn of(node: &Node) -> Result<Facts, Failure> {
     let [live, _] = scopes();
     let store = &*node.store;
     let events = all(|p| store.list_events(live, EventFilter::default(), p)).await?;
@@ -77,7 +82,7 @@ pub async fn read(dir: &Path) -> Result<Facts, Failure> {
     let mut by_id: BTreeMap<ActionId, StoredAction> = actions.iter().map(|a| (a.id, stored_action(a))).collect();
     ledger(store, live, &mut facts, &mut by_id).await?;
     facts.actions = by_id.into_values().collect();
-    facts.verified = Some(verified(&node).await?);
+    facts.verified = Some(verified(node).await?);
     Ok(facts)
 }
 

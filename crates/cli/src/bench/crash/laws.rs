@@ -1,11 +1,11 @@
 //! The promises, each a law with a name: what the node told, what the store kept and what the upstream counted must agree. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_core::attempt::AttemptResult;
 use tollgate_core::ledger::Disposition;
 
-use super::effects::Told;
+use super::effects::{Lanes, Mark, Told};
 use super::facts::{Facts, StoredAction};
 use super::send::Acknowledged;
 use super::spec::Kind;
@@ -25,12 +25,16 @@ pub struct Case<'a> {
     pub sent: u64,
     /// What the node acknowledged.
     pub acknowledged: &'a [Acknowledged],
+    /// Operations that were asked for otherwise than by an event.
+    pub others: &'a BTreeSet<(Kind, String)>,
     /// What the store kept.
     pub facts: &'a Facts,
     /// What the upstream counted.
     pub told: &'a BTreeMap<(Kind, String), Told>,
     /// In which order its entities changed.
     pub order: &'a BTreeMap<String, Vec<String>>,
+    /// What happened in each lane.
+    pub lanes: &'a Lanes,
 }
 
 /// Judges; an empty list is what is hoped for.
@@ -44,6 +48,7 @@ pub fn judge(case: &Case<'_>) -> Vec<Broken> {
     }
     asked_for(case, &mut out);
     order(case, &mut out);
+    lanes(case, &mut out);
     ledger(case, &mut out);
     out
 }
@@ -148,13 +153,11 @@ fn doubt(a: &StoredAction, told: Told, out: &mut Vec<Broken>) {
     }
 }
 
-/// The upstream was called for nothing but acknowledged events.
+/// The upstream was called for nothing but acknowledged events, and what else was asked for.
 fn asked_for(case: &Case<'_>, out: &mut Vec<Broken>) {
-    let mut asked: BTreeMap<(Kind, &str), ()> = BTreeMap::new();
-    for a in case.acknowledged {
-        asked.insert((a.job.kind, &a.job.op), ());
-    }
-    for (kind, op) in case.told.keys().filter(|(k, op)| !asked.contains_key(&(*k, op.as_str()))) {
+    let events = case.acknowledged.iter().map(|a| (a.job.kind, a.job.op.as_str()));
+    let asked: BTreeSet<(Kind, &str)> = events.chain(case.others.iter().map(|(kind, op)| (*kind, op.as_str()))).collect();
+    for (kind, op) in case.told.keys().filter(|(k, op)| !asked.contains(&(*k, op.as_str()))) {
         broken(out, "nothing_unasked", format!("`{op}` was called at `{}`", kind.word()));
     }
 }
@@ -169,6 +172,29 @@ fn order(case: &Case<'_>, out: &mut Vec<Broken>) {
         let seen: Vec<Option<u64>> = ops.iter().map(|op| numbers.get(op.as_str()).copied()).collect();
         if let Some(at) = seen.windows(2).position(|w| w[0] >= w[1]) {
             broken(out, "strict_order", format!("`{entity}`: `{}` took effect before `{}`", ops[at], ops[at + 1]));
+        }
+    }
+}
+
+/// What takes effect in one lane comes one after the other: between the first call of an operation and its effect there is nothing of
+/// another's. A call that a stopped process makes late, and that does nothing any more, breaks no lane.
+fn lanes(case: &Case<'_>, out: &mut Vec<Broken>) {
+    for ((kind, entity), marks) in case.lanes {
+        let mut begun: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut spans: Vec<(usize, usize, &str)> = Vec::new();
+        for (at, (op, mark)) in marks.iter().enumerate() {
+            let began = *begun.entry(op).or_insert(at);
+            if *mark == Mark::Applied {
+                spans.push((began, at, op));
+            }
+        }
+        spans.sort_unstable();
+        // An operation that took effect twice breaks another law.
+        spans.dedup_by_key(|(began, _, _)| *began);
+        if let Some([(_, _, first), (_, _, second)]) = spans.windows(2).find_map(|w| <[_; 2]>::try_from(w).ok().filter(|[a, b]| b.0 < a.1))
+        {
+            let lane = kind.word();
+            broken(out, "lanes_one_by_one", format!("`{entity}` of {lane}: `{second}` was called before `{first}` took effect"));
         }
     }
 }

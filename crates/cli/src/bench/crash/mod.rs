@@ -2,16 +2,17 @@
 
 mod args;
 mod child;
-mod effects;
-mod facts;
-mod fate;
-mod laws;
+pub(super) mod effects;
+pub(super) mod facts;
+pub(super) mod fate;
+pub(super) mod laws;
 mod node;
-mod report;
+pub(super) mod report;
 mod run;
-mod send;
-mod spec;
-mod upstream;
+pub(super) mod send;
+pub(super) mod settled;
+pub(super) mod spec;
+pub(super) mod upstream;
 
 pub use args::{Crash, crash};
 pub use node::{CrashNode, run as crash_node};

@@ -16,6 +16,10 @@ use crate::output::Output;
 /// Broken laws shown one by one; the rest is counted.
 const SHOWN: usize = 20;
 
+/// Columns of [`Row::cells`].
+pub const HEAD: [&str; 11] =
+    ["grade", "actions", "applied", "failed", "unknown", "effects", "late", "calls", "answers_lost", "doubled", "lost"];
+
 /// One grade.
 #[derive(Debug, Default, Serialize)]
 pub struct Row {
@@ -90,19 +94,13 @@ impl Report {
             out.value(&serde_json::to_value(self).unwrap_or_default());
             return;
         }
-        let head = ["grade", "actions", "applied", "failed", "unknown", "effects", "late", "calls", "answers_lost", "doubled", "lost"];
         let rows: Vec<Vec<String>> = self.grades.iter().map(Row::cells).collect();
-        out.table(&head, &rows);
+        out.table(&HEAD, &rows);
         out.line("");
         for (name, value) in self.lines() {
             out.line(format!("{name:<22}  {value}"));
         }
-        for b in self.broken.iter().take(SHOWN) {
-            out.line(out.paint(31, &format!("broken  {}: {}", b.law, b.detail)));
-        }
-        if self.broken.len() > SHOWN {
-            out.line(format!("… and {} more", self.broken.len() - SHOWN));
-        }
+        print_broken(out, &self.broken);
     }
 
     fn lines(&self) -> Vec<(&'static str, String)> {
@@ -126,8 +124,19 @@ impl Report {
     }
 }
 
+/// Prints the first of the broken laws, and how many more there are.
+pub fn print_broken(out: Output, broken: &[Broken]) {
+    for b in broken.iter().take(SHOWN) {
+        out.line(out.paint(31, &format!("broken  {}: {}", b.law, b.detail)));
+    }
+    if broken.len() > SHOWN {
+        out.line(format!("… and {} more", broken.len() - SHOWN));
+    }
+}
+
 impl Row {
-    fn cells(&self) -> Vec<String> {
+    /// As a row of a table.
+    pub fn cells(&self) -> Vec<String> {
         let numbers = [
             self.actions,
             self.applied,
@@ -144,7 +153,8 @@ impl Row {
     }
 }
 
-fn row(kind: Kind, facts: &Facts, told: &BTreeMap<(Kind, String), Told>) -> Row {
+/// One grade of what happened.
+pub fn row(kind: Kind, facts: &Facts, told: &BTreeMap<(Kind, String), Told>) -> Row {
     let mut row = Row { grade: kind.word(), ..Row::default() };
     for a in facts.actions.iter().filter(|a| a.tool == kind.tool()) {
         let of = told.get(&(kind, a.op.clone())).copied().unwrap_or_default();

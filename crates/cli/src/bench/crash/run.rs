@@ -1,17 +1,17 @@
 //! The run: starts nodes, releases events, kills nodes, lets the last one finish its work, kills it too.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
-use serde_json::Value;
 use tokio::sync::watch;
 
 use super::child::{Child, Setup};
 use super::effects::Effects;
 use super::fate::{between, throw};
-use super::send::{self, Acknowledged, Orders, Target};
+use super::send::{self, Acknowledged, Orders, Released, Target};
+use super::settled::settled;
 use super::upstream;
 use crate::bench::load::Watch;
 use crate::failure::Failure;
@@ -22,11 +22,10 @@ const LIFE: Duration = Duration::from_millis(900);
 const BIRTH: Duration = Duration::from_millis(40);
 /// Events are released in this many slices over a life.
 const SLICES: u64 = 8;
+/// A node that was killed answers no more: nobody waits for it for longer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// All work is done by then after the last kill, or something is stuck.
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Looks in a row that must find nothing open.
-const QUIET_LOOKS: u32 = 4;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +63,8 @@ struct Stage {
     setup: Setup,
     starts: u64,
     key: Option<String>,
-    target: watch::Sender<Option<Target>>,
-    released: watch::Sender<u64>,
+    targets: watch::Sender<BTreeMap<usize, Target>>,
+    released: watch::Sender<Released>,
     happened: Happened,
 }
 
@@ -76,17 +75,18 @@ struct Stage {
 pub async fn run(setting: Setting, dir: &Path, progress: &dyn Fn(u64)) -> Result<Happened, Failure> {
     let effects = Arc::new(Effects::default());
     let upstream = upstream::start(setting.seed, Arc::clone(&effects)).await?;
-    let (target, target_seen) = watch::channel(None);
-    let (released, released_seen) = watch::channel(0);
+    let (targets, targets_seen) = watch::channel(BTreeMap::new());
+    let (released, released_seen) = watch::channel(Released::default());
     let happened = Happened { acknowledged: Vec::new(), effects, kills: 0, while_recovering: 0, recoveries: Vec::new(), held_back: 0 };
     let setup = Setup { dir: dir.to_owned(), upstream, lying: setting.lying };
-    let mut stage = Stage { setting, setup, starts: 0, key: None, target, released, happened };
-    let senders = tokio::spawn(send::all(setting.actions, Orders { target: target_seen, released: released_seen }));
+    let mut stage = Stage { setting, setup, starts: 0, key: None, targets, released, happened };
+    let orders = Orders { targets: targets_seen, released: released_seen, answer_within: ANSWER_WITHIN };
+    let senders = tokio::spawn(send::all(orders));
     for kill in 0..setting.kills {
         stage.cycle(kill).await?;
         progress(kill + 1);
     }
-    stage.released.send_replace(setting.actions);
+    stage.released.send_replace(Released { below: setting.actions, all: true });
     stage.finish(senders).await?;
     Ok(stage.happened)
 }
@@ -105,14 +105,14 @@ impl Stage {
         self.happened.held_back += ready.held_back.unwrap_or(0);
         let key = self.key.clone().or(ready.key).ok_or_else(|| Failure::plain("the first node made no key"))?;
         self.key = Some(key.clone());
-        self.target.send_replace(Some(Target { addr: ready.addr, key }));
+        self.targets.send_replace(BTreeMap::from([(0, Target { addr: ready.addr, key })]));
         Ok(())
     }
 
     /// Work is spread over the kills, and over each life, so that every kill meets some under way.
     fn release(&self, slices: u64) {
         let Setting { actions, kills, .. } = self.setting;
-        self.released.send_replace((actions * slices).div_ceil(kills * SLICES));
+        self.released.send_replace(Released { below: (actions * slices).div_ceil(kills * SLICES), all: false });
     }
 
     /// One life of a node.
@@ -141,7 +141,7 @@ impl Stage {
         self.release((kill + 1) * SLICES);
         child.kill().await?;
         self.happened.kills += 1;
-        self.target.send_replace(None);
+        self.targets.send_replace(BTreeMap::new());
         Ok(())
     }
 
@@ -150,34 +150,9 @@ impl Stage {
         let (mut child, since) = self.start()?;
         self.ready(&mut child, since).await?;
         self.happened.acknowledged = senders.await.map_err(Failure::plain)??;
-        self.settled().await?;
+        settled(&self.targets.subscribe(), &self.happened.effects, SETTLED_WITHIN).await?;
         child.kill().await?;
         self.happened.kills += 1;
         Ok(())
-    }
-
-    async fn settled(&self) -> Result<(), Failure> {
-        let client = Client::builder().no_proxy().build().map_err(Failure::plain)?;
-        let watch = Watch::start();
-        let mut quiet = 0;
-        while quiet < QUIET_LOOKS {
-            if watch.elapsed() > SETTLED_WITHIN {
-                let within = SETTLED_WITHIN.as_secs();
-                return Err(Failure::plain(format!("`finished`: runs are still open {within} s after the last kill")));
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-            let open = self.open(&client, "queued").await? || self.open(&client, "running").await?;
-            quiet = if open || self.happened.effects.under_way() > 0 { 0 } else { quiet + 1 };
-        }
-        Ok(())
-    }
-
-    async fn open(&self, client: &Client, state: &str) -> Result<bool, Failure> {
-        let Some(to) = self.target.borrow().clone() else { return Ok(true) };
-        let asked = client.get(format!("http://{}/v1/runs?state={state}&limit=1", to.addr)).bearer_auth(&to.key);
-        let body = asked.send().await.map_err(Failure::plain)?.text().await.map_err(Failure::plain)?;
-        let page: Value = serde_json::from_str(&body).map_err(Failure::plain)?;
-        let runs = page["data"].as_array().ok_or_else(|| Failure::plain(format!("runs cannot be listed: {body}")))?;
-        Ok(!runs.is_empty())
     }
 }

@@ -1,5 +1,6 @@
 //! The senders: correct clients, which send an event again under the same key until they hear that it is stored.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,9 +16,8 @@ use crate::failure::Failure;
 const SENDERS: u64 = 16;
 /// Entities whose order is kept.
 const STRICT_ENTITIES: u64 = 8;
-/// Entities of keyed actions, so that lanes are shared there, too.
-const KEYED_ENTITIES: u64 = 50;
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Entities of keyed actions, so that lanes are shared there, too; and of verifiable ones.
+const SHARED_ENTITIES: u64 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Where events go.
@@ -48,8 +48,10 @@ impl Job {
         let kind = Kind::ALL[usize::try_from(n % 4).unwrap_or(0)];
         let entity = match kind {
             Kind::Strict => format!("account-{}", (n / 4) % STRICT_ENTITIES),
-            Kind::Keyed => format!("order-{}", (n / 4) % KEYED_ENTITIES),
-            Kind::Verifiable | Kind::Once => format!("case-{n}"),
+            Kind::Keyed => format!("order-{}", (n / 4) % SHARED_ENTITIES),
+            Kind::Verifiable => format!("ticket-{}", (n / 4) % SHARED_ENTITIES),
+            // An `unknown` keeps its lane until a person has looked: each has its own.
+            Kind::Once => format!("case-{n}"),
         };
         Self { n, kind, op: format!("op-{n:06}"), entity }
     }
@@ -79,32 +81,55 @@ pub struct Acknowledged {
     pub resent: u32,
     /// The answer said that it was stored before: an earlier answer was lost.
     pub repeated: bool,
+    /// How often it was turned away with a word when to come again.
+    pub turned_away: u32,
+    /// How often without one.
+    pub turned_away_rudely: u32,
 }
 
 /// What senders watch.
 #[derive(Clone)]
 pub struct Orders {
-    /// Where to send; none while no node lives.
-    pub target: watch::Receiver<Option<Target>>,
-    /// Events below this number may be sent.
-    pub released: watch::Receiver<u64>,
+    /// Where to send, by the number of the node; nowhere while none lives.
+    pub targets: Targets,
+    /// What may be sent.
+    pub released: watch::Receiver<Released>,
+    /// How long an answer may take before nobody waits for it any more.
+    pub answer_within: Duration,
 }
 
-/// Sends events `0..count`, as they are released; ends when all are acknowledged.
+/// Nodes that take events.
+pub type Targets = watch::Receiver<BTreeMap<usize, Target>>;
+
+/// What may be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Released {
+    /// Events below this number.
+    pub below: u64,
+    /// There will be no more.
+    pub all: bool,
+}
+
+/// Sends events from 0 on, as they are released; ends when all are acknowledged. Each sender has connections of its own.
 ///
 /// # Errors
 /// When a node refuses an event.
-pub async fn all(count: u64, orders: Orders) -> Result<Vec<Acknowledged>, Failure> {
-    let client = Client::builder().no_proxy().timeout(ANSWER_WITHIN).build().map_err(Failure::plain)?;
+pub async fn all(orders: Orders) -> Result<Vec<Acknowledged>, Failure> {
     let mut tasks = JoinSet::new();
     for sender in 0..SENDERS {
-        let jobs: Vec<Job> = (0..count).map(Job::new).filter(|j| j.sender() == sender).collect();
-        let (client, mut orders) = (client.clone(), orders.clone());
+        let client = Client::builder().no_proxy().timeout(orders.answer_within).build().map_err(Failure::plain)?;
+        let mut orders = orders.clone();
         tasks.spawn(async move {
-            let mut done = Vec::with_capacity(jobs.len());
-            for job in jobs {
-                orders.released.wait_for(|r| *r > job.n).await.map_err(|_| ended())?;
-                done.push(deliver(&client, &mut orders.target, job).await?);
+            let mut done = Vec::new();
+            for n in 0.. {
+                let released = *orders.released.wait_for(|r| r.all || r.below > n).await.map_err(|_| ended())?;
+                if released.below <= n {
+                    break;
+                }
+                let job = Job::new(n);
+                if job.sender() == sender {
+                    done.push(deliver(&client, &mut orders.targets, job).await?);
+                }
             }
             Ok::<_, Failure>(done)
         });
@@ -121,28 +146,54 @@ fn ended() -> Failure {
     Failure::plain("the run ended before every event was sent")
 }
 
-async fn deliver(client: &Client, target: &mut watch::Receiver<Option<Target>>, job: Job) -> Result<Acknowledged, Failure> {
-    let mut resent = 0;
-    loop {
-        let to = target.wait_for(Option::is_some).await.map_err(|_| ended())?.clone();
+async fn deliver(client: &Client, targets: &mut Targets, job: Job) -> Result<Acknowledged, Failure> {
+    let (mut resent, mut turned_away, mut turned_away_rudely) = (0, 0, 0);
+    for nth in 0_usize.. {
+        let to = {
+            let all = targets.wait_for(|t| !t.is_empty()).await.map_err(|_| ended())?;
+            // Another each time: whoever does not answer may be gone for long.
+            let at = usize::try_from(job.n).unwrap_or(0).wrapping_add(nth) % all.len();
+            all.values().nth(at).cloned()
+        };
         let Some(to) = to else { continue };
+        let mut pause = PAUSE;
         match post(client, &to, &job).await {
-            Ok((status @ (StatusCode::OK | StatusCode::CREATED), body)) => {
+            Ok(Answer { status: status @ (StatusCode::OK | StatusCode::CREATED), body, .. }) => {
                 let body: Value = serde_json::from_str(&body).unwrap_or_default();
                 let id = body["id"].as_str().ok_or_else(|| Failure::plain("an event was acknowledged without its id"))?;
-                return Ok(Acknowledged { id: id.to_owned(), job, resent, repeated: status == StatusCode::OK });
+                let (id, repeated) = (id.to_owned(), status == StatusCode::OK);
+                return Ok(Acknowledged { id, job, resent, repeated, turned_away, turned_away_rudely });
             }
             // It said that it did not take it: later.
-            Ok((StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, _)) => {}
-            Ok((status, body)) => return Err(Failure::plain(format!("event {} was refused with {status}: {body}", job.n))),
+            Ok(Answer { status: StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, retry_after, .. }) => match retry_after {
+                Some(after) => {
+                    turned_away += 1;
+                    pause = after;
+                }
+                None => turned_away_rudely += 1,
+            },
+            Ok(Answer { status, body, .. }) => {
+                return Err(Failure::plain(format!("event {} was refused with {status}: {body}", job.n)));
+            }
             // No answer, or half of one: nobody knows.
-            Err(_) => resent += 1,
+            Err(e) => {
+                tracing::debug!(event = job.n, error = ?e, "no answer");
+                resent += 1;
+            }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
+    Err(ended())
 }
 
-async fn post(client: &Client, to: &Target, job: &Job) -> reqwest::Result<(StatusCode, String)> {
+/// What a node said.
+struct Answer {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: String,
+}
+
+async fn post(client: &Client, to: &Target, job: &Job) -> reqwest::Result<Answer> {
     let request = client
         .post(format!("http://{}/v1/events", to.addr))
         .bearer_auth(&to.key)
@@ -150,8 +201,9 @@ async fn post(client: &Client, to: &Target, job: &Job) -> reqwest::Result<(Statu
         .header("idempotency-key", format!("crash-{}", job.n))
         .body(job.body().to_string());
     let answer = request.send().await?;
-    let status = answer.status();
-    Ok((status, answer.text().await?))
+    let seconds = answer.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|t| t.parse().ok());
+    let (status, retry_after) = (answer.status(), seconds.map(Duration::from_secs));
+    Ok(Answer { status, retry_after, body: answer.text().await? })
 }
 
 #[cfg(test)]

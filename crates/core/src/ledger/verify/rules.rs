@@ -8,7 +8,9 @@ use crate::attempt::AttemptResult;
 use crate::hash::Digest;
 use crate::id::{ActionId, ApprovalId, EntryId};
 use crate::ledger::body::Body;
-use crate::ledger::kinds::{ActionRef, Approval, ApprovalStep, AttemptEnd, Disposition, Evidence, Field, Intent, Receipt, Resolution};
+use crate::ledger::kinds::{
+    ActionRef, Approval, ApprovalStep, AttemptEnd, Change, Disposition, Evidence, Field, Intent, Receipt, Resolution, Subject,
+};
 use crate::ledger::leaf::Entry;
 use crate::scope::Mode;
 use crate::spec::Effect;
@@ -17,14 +19,36 @@ use crate::verdict::Verdict;
 /// What is remembered of an entry for those that refer to it.
 #[derive(Clone, Debug)]
 enum Seen {
-    Intent { action: ActionId, attempt: u32, generation: u32, verdict: Verdict },
-    Attempt { action: ActionId, result: AttemptResult },
-    Receipt { action: ActionId, disposition: Disposition, resolved: bool },
-    Approval { action: ActionId, queue: String, step: ApprovalStep },
-    Resolution { resolved: Disposition },
-    Evidence { action: ActionId },
+    Intent {
+        action: ActionId,
+        attempt: u32,
+        generation: u32,
+        verdict: Verdict,
+    },
+    Attempt {
+        action: ActionId,
+        result: AttemptResult,
+    },
+    Receipt {
+        action: ActionId,
+        disposition: Disposition,
+        resolved: bool,
+    },
+    Approval {
+        action: ActionId,
+        queue: String,
+        step: ApprovalStep,
+    },
+    Resolution {
+        resolved: Disposition,
+    },
+    Evidence {
+        action: ActionId,
+    },
     Erasure,
     Change,
+    /// A person said that the action was carried out in the time that a restored store forgot.
+    Carried,
 }
 
 #[derive(Default, Debug)]
@@ -75,7 +99,13 @@ impl Rules {
             Body::Approval(b) => self.approval(b)?,
             Body::Resolution(b) => self.resolution(b)?,
             Body::Evidence(b) => self.evidence(b)?,
-            Body::Change(_) => Seen::Change,
+            Body::Change(b) => {
+                if carried(b) {
+                    Seen::Carried
+                } else {
+                    Seen::Change
+                }
+            }
             Body::Erasure(_) => Seen::Erasure,
         };
         self.seen.insert(entry.id, seen);
@@ -303,9 +333,15 @@ impl Rules {
             }
             None | Some(Seen::Receipt { disposition: Disposition::Applied | Disposition::Unknown, .. }) => Ok(()),
             Some(Seen::Resolution { resolved: Disposition::Applied }) => Ok(()),
+            Some(Seen::Carried) => Ok(()),
             Some(_) => bad("refs", "what is cited as the first did not take effect"),
         }
     }
+}
+
+/// Whether a change says of an action that it was carried out in the time that a restored store forgot.
+fn carried(b: &Change) -> bool {
+    b.subject == Subject::Epoch && b.status == "applied" && b.name.parse::<ActionId>().is_ok()
 }
 
 /// The gate's verdict, policy's, and the disposition must not contradict each other.

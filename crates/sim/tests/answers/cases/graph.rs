@@ -243,6 +243,19 @@ async fn a_poison_step_is_given_up_after_its_deaths_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn a_worker_tries_no_step_again_more_often_than_it_is_told_to() {
+    let mut patient = step("a", &[], "pass 2");
+    patient["retry"] = json!({"max_attempts": 5, "base": "1s", "cap": "10s"});
+    for (retries_max, evaluated, ended) in [(1, 2, RunState::Failed), (3, 3, RunState::Succeeded)] {
+        let mut h = house();
+        h.retry_at_most(retries_max);
+        let (run, _) = h.start(&[patient.clone()], &Value::Null, None).await.unwrap();
+        h.settle(&h.worker().await.unwrap()).await.unwrap();
+        assert_eq!((state(&h, run).await, h.compute.evaluated("a")), (ended, evaluated));
+    }
+}
+
+#[tokio::test]
 async fn a_step_handed_back_in_peace_killed_nobody() {
     let h = house();
     let (run, _) = h.start(&line(), &Value::Null, None).await.unwrap();

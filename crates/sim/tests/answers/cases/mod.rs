@@ -14,6 +14,7 @@ use tollgate_sim::{Fault, House, Mistake};
 use tollgate_testkit::{Behaviour, Loss, Point, SkewedClock, scope};
 
 mod cancel;
+mod epoch;
 mod governed;
 mod graph;
 mod held;

@@ -38,6 +38,8 @@ use crate::tx::{KeyRecord, Outbox, StepName, Tx};
 pub(crate) struct PgTx {
     pub(crate) now: Timestamp,
     pub(crate) rev: ConfigRev,
+    /// The epoch that holds all writes.
+    pub(crate) epoch: u64,
     pub(crate) sessions: Table<SessionId, Timestamp>,
     pub(crate) held: Table<StepName, HeldRow>,
     pub(crate) runs: Table<RunId, RunState>,
@@ -151,6 +153,10 @@ impl Tx for PgTx {
     fn append(&mut self, scope: Scope, entry: &NewEntry) -> Result<()> {
         self.layer.entries.push((scope, entry.clone()));
         Ok(())
+    }
+
+    fn epoch(&mut self) -> Result<u64> {
+        Ok(self.epoch)
     }
 
     fn config_rev(&mut self) -> Result<ConfigRev> {

@@ -14,6 +14,7 @@ struct World {
     facts: Facts,
     told: BTreeMap<(Kind, String), Told>,
     order: BTreeMap<String, Vec<String>>,
+    lanes: Lanes,
 }
 
 const DOUBTFUL: usize = 6;
@@ -44,7 +45,8 @@ fn verified() -> ledger::Report {
 }
 
 fn sound() -> World {
-    let mut w = World { acknowledged: Vec::new(), facts: Facts::default(), told: BTreeMap::new(), order: BTreeMap::new() };
+    let mut w =
+        World { acknowledged: Vec::new(), facts: Facts::default(), told: BTreeMap::new(), order: BTreeMap::new(), lanes: Lanes::new() };
     for n in 0..8 {
         let mut job = Job::new(n);
         if job.kind == Kind::Strict {
@@ -69,14 +71,16 @@ fn sound() -> World {
         });
         w.told.insert((job.kind, job.op.clone()), Told { calls: 1, applied: 1, late: 0, doubtful: u32::from(doubtful) });
         w.facts.closed.insert(EntryId::from_bytes([n as u8; 16]), 1);
-        w.acknowledged.push(Acknowledged { job, id, resent: 0, repeated: false });
+        w.lanes.entry((job.kind, job.entity.clone())).or_default().extend([Mark::Called, Mark::Applied].map(|mark| (job.op.clone(), mark)));
+        w.acknowledged.push(Acknowledged { job, id, resent: 0, repeated: false, turned_away: 0, turned_away_rudely: 0 });
     }
     w.facts.verified = Some(Ok(verified()));
     w
 }
 
 fn laws(w: &World) -> Vec<&'static str> {
-    let case = Case { sent: 8, acknowledged: &w.acknowledged, facts: &w.facts, told: &w.told, order: &w.order };
+    let (others, lanes) = (&BTreeSet::new(), &w.lanes);
+    let case = Case { sent: 8, acknowledged: &w.acknowledged, others, facts: &w.facts, told: &w.told, order: &w.order, lanes };
     let mut laws: Vec<_> = judge(&case).into_iter().map(|b| b.law).collect();
     laws.dedup();
     laws
@@ -172,4 +176,17 @@ fn a_ledger_with_a_gap_shows() {
     assert_eq!(broken_by(|w| *w.facts.closed.get_mut(&EntryId::from_bytes([0; 16])).unwrap() = 2), ["intents_closed_once"]);
     assert_eq!(broken_by(|w| w.facts.verified = Some(Err("a leaf is missing".into()))), ["ledger_verifies"]);
     assert_eq!(broken_by(|w| w.facts.verified = None), ["ledger_verifies"]);
+}
+
+#[test]
+fn effects_of_one_lane_that_interleave_show() {
+    let lane = |w: &mut World, marks: &[(&str, Mark)]| {
+        w.lanes.insert((Kind::Keyed, "shared".into()), marks.iter().map(|(op, mark)| ((*op).to_owned(), *mark)).collect());
+    };
+    let (called, applied) = (Mark::Called, Mark::Applied);
+    assert_eq!(broken_by(|w| lane(w, &[("a", called), ("b", called), ("a", applied), ("b", applied)])), ["lanes_one_by_one"]);
+    assert_eq!(broken_by(|w| lane(w, &[("a", called), ("b", called), ("b", applied), ("a", applied)])), ["lanes_one_by_one"]);
+    let late = [("a", called), ("a", called), ("a", applied), ("b", called), ("a", called), ("b", applied)];
+    assert!(broken_by(|w| lane(w, &late)).is_empty(), "a call that comes late and does nothing");
+    assert!(broken_by(|w| lane(w, &[("a", called), ("b", called), ("b", applied)])).is_empty(), "the first took no effect");
 }

@@ -1,4 +1,4 @@
--- Version 5: on what terms steps wait. Which workers may take them, how much of a head start they have, what limits them.
+-- Version 6: on what terms steps wait. Which workers may take them, how much of a head start they have, what limits them.
 
 ALTER TABLE runs ADD COLUMN terms BLOB;
 ALTER TABLE actions ADD COLUMN terms BLOB;
