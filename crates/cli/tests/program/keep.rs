@@ -180,7 +180,8 @@ fn what_is_old_goes_and_its_receipts_verify_from_the_archive() {
 /// The short form of `bench retention`, on both engines.
 #[test]
 fn what_is_retired_is_gone_and_proved_by_the_archive() {
-    let url = Server::shared().unwrap().url("postgres");
+    let server = Server::shared().unwrap();
+    let url = server.url("postgres");
     for (store, engine) in [("embedded", "sqlite"), (url.as_str(), "postgres")] {
         let it = tollgate_env(&[], &["--json", "bench", "retention", "--events", "400", "--store", store]).json();
         assert_eq!((&it["store"], &it["events"]), (&engine.into(), &400.into()), "{it}");

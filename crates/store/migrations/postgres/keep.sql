@@ -42,6 +42,7 @@ BEGIN
     EXECUTE format('DELETE FROM %I WHERE %I >= %L AND %I < %L', rest, key, first, key, past);
   END IF;
   EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', p_table, name, first, past);
+  EXECUTE format('REVOKE ALL ON %I FROM PUBLIC', name);
   EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
   EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
   FOR p IN SELECT policyname, qual, with_check FROM pg_policies WHERE schemaname = 'tollgate' AND tablename = p_table LOOP
@@ -281,7 +282,7 @@ BEGIN
     FOR p IN SELECT * FROM keep_past(t, keep_instant(p_now)) LOOP
       size := pg_total_relation_size(format('tollgate.%I', p.name)::regclass);
       EXECUTE format('SELECT count(*) FROM (SELECT FROM %I LIMIT %s) x', p.name, few + 1) INTO there;
-      CONTINUE WHEN there > few OR (there > 0 AND size < 1048576 + there * 32768);
+      CONTINUE WHEN there > few OR (there > 0 AND size < 1048576 + there * 8192);
       EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', t);
       EXECUTE format('SELECT count(*) FROM (SELECT FROM %I LIMIT %s) x', p.name, few + 1) INTO there;
       CONTINUE WHEN there > few;

@@ -133,7 +133,12 @@ fn constant(before: &str) -> Option<String> {
 }
 
 fn is_statement(text: &str) -> bool {
-    let word = text.trim_start().split(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    let text = text.trim();
+    let word = text.split(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default();
+    // A journal mode of SQLite has a name like that.
+    if word == text {
+        return false;
+    }
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&word)
 }
 
