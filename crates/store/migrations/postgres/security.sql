@@ -237,6 +237,9 @@ DECLARE
   here uuid;
   wrapped boolean;
   batch uuid[];
+  first_due bigint[];
+  first_n bigint[];
+  marked boolean;
   turn uuid[];
   got int;
   began CONSTANT timestamptz := clock_timestamp();
@@ -265,6 +268,7 @@ BEGIN
     SELECT array_agg(s.id ORDER BY random()) INTO sets FROM unnest(sets) AS s(id);
   END IF;
   -- With several sets each has its share first. What hides before a front is looked for when there is nothing behind it.
+  marked := EXISTS (SELECT FROM fronts f WHERE f.label = -1 AND f.until > extract(epoch FROM began) * 1000000);
   WHILE left_over > 0 AND turns < 3 LOOP
     turns := turns + 1;
     CONTINUE WHEN turns = 2 AND cardinality(sets) = 1;
@@ -279,8 +283,9 @@ BEGIN
       END IF;
       wanted := CASE WHEN turns = 1 THEN LEAST(left_over, (p_limit + cardinality(sets) - 1) / cardinality(sets)) ELSE left_over END;
       begun := wanted;
-      share := 4;
-      width := GREATEST(1, wanted / 4);
+      -- Where much that is gone lies before each tenant's first step, more of each are worth the way.
+      share := CASE WHEN marked THEN GREATEST(4, wanted / 2) ELSE 4 END;
+      width := GREATEST(1, wanted / share);
       here := p_from;
       wrapped := false;
       turn := '{}';
@@ -288,6 +293,8 @@ BEGIN
         IF fronts_of IS NOT NULL THEN
           -- Between fronts by the index, and never over what lies before one.
           batch := NULL;
+          first_due := NULL;
+          first_n := NULL;
           WHILE COALESCE(cardinality(batch), 0) < width LOOP
             SELECT f.id INTO front FROM unnest(fronts_of) AS f(id) WHERE here IS NULL OR f.id > here ORDER BY f.id LIMIT 1;
             IF here IS NULL THEN
@@ -303,13 +310,18 @@ BEGIN
             here := next;
           END LOOP;
         ELSE
-        WITH RECURSIVE t(id, n) AS (
-          SELECT CASE WHEN here IS NULL THEN (SELECT r.tenant_id FROM ready r WHERE r.label = lb ORDER BY r.tenant_id LIMIT 1)
-            ELSE (SELECT r.tenant_id FROM ready r WHERE r.label = lb AND r.tenant_id > here ORDER BY r.tenant_id LIMIT 1) END, 1
+        -- Each with its first step: what is gone before it is passed over once.
+        WITH RECURSIVE t(id, due, n, k) AS (
+          (SELECT r.tenant_id, r.due, r.n, 1 FROM ready r WHERE here IS NULL AND r.label = lb ORDER BY r.tenant_id, r.due, r.n LIMIT 1)
           UNION ALL
-          SELECT (SELECT r.tenant_id FROM ready r WHERE r.label = lb AND r.tenant_id > t.id ORDER BY r.tenant_id LIMIT 1), t.n + 1
-          FROM t WHERE t.id IS NOT NULL AND t.n < width
-        ) SELECT array_agg(t.id ORDER BY t.n) INTO batch FROM t WHERE t.id IS NOT NULL AND (NOT wrapped OR t.id <= p_from);
+          (SELECT r.tenant_id, r.due, r.n, 1 FROM ready r WHERE here IS NOT NULL AND r.label = lb AND r.tenant_id > here
+            ORDER BY r.tenant_id, r.due, r.n LIMIT 1)
+          UNION ALL
+          SELECT x.tenant_id, x.due, x.n, t.k + 1 FROM t CROSS JOIN LATERAL (
+            SELECT r.tenant_id, r.due, r.n FROM ready r WHERE r.label = lb AND r.tenant_id > t.id ORDER BY r.tenant_id, r.due, r.n LIMIT 1
+          ) x WHERE t.k < width
+        ) SELECT array_agg(t.id ORDER BY t.k), array_agg(t.due ORDER BY t.k), array_agg(t.n ORDER BY t.k) INTO batch, first_due, first_n
+          FROM t WHERE NOT wrapped OR t.id <= p_from;
         END IF;
         IF batch IS NULL AND NOT wrapped THEN
           wrapped := true;
@@ -318,6 +330,7 @@ BEGIN
         ELSIF batch IS NULL AND share < wanted AND cardinality(turn) > 0 THEN
           -- A whole turn: those who have more may give more.
           batch := turn;
+          first_due := NULL;
           share := wanted;
           turn := '{}';
         ELSIF batch IS NULL THEN
@@ -328,9 +341,9 @@ BEGIN
         END IF;
         RETURN QUERY
           WITH s AS MATERIALIZED (
-            SELECT r.tenant_id, r.due, r.n FROM unnest(batch) WITH ORDINALITY AS f(id, ord) CROSS JOIN LATERAL (
+            SELECT r.tenant_id, r.due, r.n FROM unnest(batch, first_due, first_n) AS f(id, due, n) CROSS JOIN LATERAL (
               SELECT q.tenant_id, q.due, q.n FROM ready q WHERE q.label = lb AND q.tenant_id = f.id
-                AND q.due >= COALESCE(fronts_at[array_position(fronts_of, f.id)], -9223372036854775808) ORDER BY q.due, q.n LIMIT share FOR UPDATE SKIP LOCKED
+                AND (q.due, q.n) >= (COALESCE(f.due, fronts_at[array_position(fronts_of, f.id)], -9223372036854775808), COALESCE(f.n, 0)) ORDER BY q.due, q.n LIMIT share FOR UPDATE SKIP LOCKED
             ) r LIMIT wanted
           ), d AS (
             DELETE FROM ready q USING s WHERE q.label = lb AND q.tenant_id = s.tenant_id AND q.due = s.due AND q.n = s.n RETURNING q.*
@@ -349,6 +362,11 @@ BEGIN
     END LOOP;
   END LOOP;
   walked := pg_stat_get_xact_tuples_returned('ready_pkey'::regclass) - walked;
+  IF NOT marked AND walked > 500 + 20 * p_limit AND left_over = 0 THEN
+    INSERT INTO fronts (label, tenant_id, due, until)
+      VALUES (-1, '00000000-0000-0000-0000-000000000000', 0, extract(epoch FROM clock_timestamp()) * 1000000 + 2000000)
+      ON CONFLICT (label, tenant_id) DO UPDATE SET until = excluded.until;
+  END IF;
   IF walked > 20000 + 8 * p_limit AND left_over = 0 THEN
     -- For twenty times as long as this took: what hides meanwhile waits no longer than that, or until there is nothing else.
     FOR taken IN
