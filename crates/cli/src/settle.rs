@@ -9,6 +9,8 @@ use crate::failure::Failure;
 
 /// States in which time alone brings an action on.
 const MOVING: [&str; 5] = ["proposed", "ready", "calling", "backoff", "doubt"];
+/// Looks in a row that must find nothing.
+const QUIET: u32 = 3;
 const LOOKS_MAX: u32 = 1200;
 
 /// Waits.
@@ -16,8 +18,11 @@ const LOOKS_MAX: u32 = 1200;
 /// # Errors
 /// When it still moves after two minutes.
 pub async fn settle(client: &Client) -> Result<(), Failure> {
+    let mut quiet = 0;
     for _ in 0..LOOKS_MAX {
-        if !moving(client).await? {
+        // States are read one after another: what goes back to one that was just read is missed by one look, and seen by the next.
+        quiet = if moving(client).await? { 0 } else { quiet + 1 };
+        if quiet == QUIET {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
