@@ -182,8 +182,6 @@ impl History {
         let strict = rng.random_range(0..3) == 0;
         // Lanes outside the store know no order of events.
         let ordering = if strict && !mistake.own_lanes() { Ordering::Strict } else { Ordering::Relaxed };
-        // Graphs where whoever tells dies in between break laws still: see ARCHITECTURE.md, what is known to be wrong.
-        let dies_between = matches!(engine, Stands::SqliteDiesBetween);
         let h = House::on(engine, seed, ordering, mistake)?;
         h.sealer.set("token", b"s1");
         let workers = (0..3).map(|_| Worker { clock: Arc::new(SkewedClock::new(Arc::clone(&h.clock))), engine: None }).collect();
@@ -197,7 +195,7 @@ impl History {
             tools: BTreeMap::new(),
             sent: Vec::new(),
             graphs: Vec::new(),
-            has_graphs: !mistake.own_lanes() && !dies_between,
+            has_graphs: !mistake.own_lanes(),
             under_way: BTreeSet::new(),
             deaths: 0,
             faults: Vec::new(),

@@ -2,6 +2,7 @@
 //! engine learns of it after, from that word alone, as often as it is told. The SQL engines do both at once, which is the same and faster;
 //! this form is what a foreign engine of steps gets, and the table of answers holds for it too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tollgate_core::id::RunId;
@@ -11,7 +12,7 @@ use tollgate_core::time::Timestamp;
 use crate::codec::int;
 use crate::error::{Result, damaged};
 use crate::row::Row;
-use crate::tx::{Query, Statement, StepName, StepRow, Tx, fetch, step_kind, step_of, step_terms};
+use crate::tx::{Query, Statement, StepName, StepRow, Tx, fetch, fetch_one, step_kind, step_of, step_terms};
 use crate::value::values;
 
 /// Asked between the two commits: `false` when whoever would tell the engine dies there.
@@ -88,7 +89,43 @@ fn read(r: Row<'_>) -> Result<(i64, StepRow, Word)> {
     Ok((r.get("n")?, row, word))
 }
 
-/// Does what was told, in its order, and forgets it. Word that comes again changes nothing: a step that is placed already stays there.
+/// Where the engine has a step, and its last fence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Nowhere,
+    Held(u64),
+    /// Ready, parked or set aside.
+    Waits(u64),
+}
+
+fn place(tx: &mut dyn Tx, name: StepName) -> Result<Place> {
+    let found = fetch_one(
+        tx,
+        &Query {
+            text: "SELECT 1 AS held, fence FROM held WHERE step = $1 AND node = $2
+             UNION ALL SELECT 0 AS held, fence FROM ready WHERE step = $1 AND node = $2
+             UNION ALL SELECT 0 AS held, fence FROM parked WHERE step = $1 AND node = $2
+             UNION ALL SELECT 0 AS held, fence FROM timers WHERE step = $1 AND node = $2"
+                .into(),
+            values: values![name.step, name.node],
+            read: |r| Ok((r.get::<i64>("held")? == 1, r.get::<u64>("fence")?)),
+        },
+    )?;
+    Ok(found.map_or(Place::Nowhere, |(held, fence)| if held { Place::Held(fence) } else { Place::Waits(fence) }))
+}
+
+/// Whether the end of a claim waits to be told: whoever had it has it no more, though the engine does not know yet.
+pub(crate) fn is_over(tx: &mut dyn Tx, name: StepName, fence: u64) -> Result<bool> {
+    let told = Query {
+        text: "SELECT n FROM tellings WHERE step = $1 AND node = $2 AND what = $3 AND fence = $4 LIMIT 1".into(),
+        values: values![name.step, name.node, Word::Released.as_int(), int(fence)],
+        read: |r| r.get::<i64>("n"),
+    };
+    Ok(fetch_one(tx, &told)?.is_some())
+}
+
+/// Does what was told, in its order, and forgets it. Word of a claim whose lease lapsed meanwhile, and whose step another has, comes too late:
+/// that one learns at the effect how the step stands. Word that comes again changes nothing.
 pub(crate) fn learn(tx: &mut dyn Tx, scope: Scope) -> Result<u32> {
     let told = Query {
         text: "SELECT * FROM tellings WHERE tenant_id = $1 AND mode = $2 ORDER BY n LIMIT $3".into(),
@@ -96,15 +133,16 @@ pub(crate) fn learn(tx: &mut dyn Tx, scope: Scope) -> Result<u32> {
         read,
     };
     let told = fetch(tx, &told)?;
+    let mut places: BTreeMap<StepName, Place> = BTreeMap::new();
+    for (_, row, _) in &told {
+        let name = row.name();
+        if !places.contains_key(&name) {
+            places.insert(name, place(tx, name)?);
+        }
+    }
     for (_, row, word) in &told {
-        match *word {
-            Word::Ready => {
-                tx.put_ready(row)?;
-                tx.wake();
-            }
-            Word::Released => tx.release(row.run, row.step)?,
-            Word::Later(at) => tx.put_timer(row, at)?,
-            Word::Forgotten => tx.forget(row.run, row.step)?,
+        if let Some(at) = places.get_mut(&row.name()) {
+            *at = obey(tx, row, *word, *at)?;
         }
     }
     // These and no others: word with a lower number may have been committed since they were read.
@@ -115,6 +153,35 @@ pub(crate) fn learn(tx: &mut dyn Tx, scope: Scope) -> Result<u32> {
         })?;
     }
     Ok(u32::try_from(told.len()).unwrap_or(u32::MAX))
+}
+
+/// Does what one word says, and says where the step is then.
+fn obey(tx: &mut dyn Tx, row: &StepRow, word: Word, at: Place) -> Result<Place> {
+    match (word, at) {
+        (Word::Ready, Place::Nowhere) => {
+            tx.put_ready(row)?;
+            tx.wake();
+            Ok(Place::Waits(row.fence))
+        }
+        (Word::Later(time), Place::Nowhere) => {
+            tx.put_timer(row, time)?;
+            Ok(Place::Waits(row.fence))
+        }
+        (Word::Released, Place::Held(fence)) if fence == row.fence => {
+            tx.release(row.run, row.step)?;
+            Ok(Place::Nowhere)
+        }
+        // The claim's lease lapsed before its end was told: the step stands where it was handed back to.
+        (Word::Released, Place::Waits(fence)) if fence == row.fence => {
+            tx.forget(row.run, row.step)?;
+            Ok(Place::Nowhere)
+        }
+        (Word::Forgotten, Place::Waits(_)) => {
+            tx.forget(row.run, row.step)?;
+            Ok(Place::Nowhere)
+        }
+        (_, at) => Ok(at),
+    }
 }
 
 /// The tenants and modes in which word waits.

@@ -17,22 +17,6 @@ use crate::verdict::Principal;
 
 use super::{BoxFuture, Claimed, Disposed, Lease, NewAction, StoreError};
 
-/// Claims of one node that may end without a word: a node that takes its worker down each time is given up after so many.
-pub const DEATHS_MAX: u64 = 5;
-
-/// The fences of a node between two of its journal entries. Nothing claims it more often than this without an entry.
-const FENCES: u64 = 16;
-
-/// The fence that a node becomes ready with: above all that were given out for it before this entry of the run's journal.
-pub const fn first_fence(next_seq: u32) -> u64 {
-    next_seq as u64 * FENCES
-}
-
-/// How many claims of a node ended without a word before the one with this fence.
-pub const fn deaths_before(fence: u64) -> u64 {
-    fence.saturating_sub(1) % FENCES
-}
-
 /// A large result, which is kept beside the journal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Blob {

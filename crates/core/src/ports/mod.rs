@@ -8,6 +8,7 @@ mod effects;
 mod epoch;
 mod events;
 mod exec;
+mod fences;
 mod graphs;
 mod keep;
 mod ledger;
@@ -32,9 +33,8 @@ pub use effects::{
 pub use epoch::{Epoch, EpochLog, EpochStep, Epochs};
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
 pub use exec::{DurableExec, Hands};
-pub use graphs::{
-    Blob, Compute, DEATHS_MAX, FinishNode, GraphExec, NodeEnd, NodeFault, NodeRecord, Program, StartGraph, deaths_before, first_fence,
-};
+pub use fences::{DEATHS_MAX, deaths_before, first_fence, set_aside};
+pub use graphs::{Blob, Compute, FinishNode, GraphExec, NodeEnd, NodeFault, NodeRecord, Program, StartGraph};
 pub use keep::{Archivable, Keep, Retire, Retired, StoreStats, TableSize};
 pub use ledger::{LedgerLog, StoredEntry};
 pub use lists::{

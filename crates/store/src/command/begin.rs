@@ -3,7 +3,7 @@
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::gate::KeyLook;
 use tollgate_core::id::ActionId;
-use tollgate_core::ports::{BeginAttempt, Begun, KeyClaim, Lease, Step, StoreError};
+use tollgate_core::ports::{BeginAttempt, Begun, KeyClaim, Lease, Step, StoreError, set_aside};
 use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
@@ -105,7 +105,7 @@ pub(crate) fn look_at_key(tx: &mut dyn Tx, scope: Scope, action: ActionId, lease
 /// Keeps the fence on the row, since no dispatch row holds it while the action waits.
 pub(crate) fn park(tx: &mut dyn Tx, a: &ActionHead, trigger: Trigger, lease: Lease) -> Result<ActionState> {
     let to = set_state(tx, (a.scope, a.run), a.id, a.state, trigger)?;
-    tx.change_action(a.id, &ActionChange::Fence(lease.fence))?;
+    tx.change_action(a.id, &ActionChange::Fence(set_aside(lease.fence)))?;
     Ok(to)
 }
 

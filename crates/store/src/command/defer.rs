@@ -2,7 +2,7 @@
 
 use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::attempt::AttemptResult;
-use tollgate_core::ports::{CloseAttempt, Defer, Step, StoreError};
+use tollgate_core::ports::{CloseAttempt, Defer, Step, StoreError, set_aside};
 use tollgate_core::time::Timestamp;
 
 use crate::command::dispatch;
@@ -25,16 +25,17 @@ pub(crate) fn defer(tx: &mut dyn Tx, c: &Defer) -> Result<()> {
     }
     set_state(tx, (c.scope, a.run), c.action, a.state, trigger)?;
     let (doubt_deadline, until) = by_this_clock(&a, c);
+    let fence = set_aside(c.lease.fence);
     let change = ActionChange::Deferred {
         in_doubt: c.attempts.in_doubt,
         generation: c.generation,
         doubt_deadline,
         verify_failures: c.attempts.verify_failures,
-        fence: c.lease.fence,
+        fence,
     };
     tx.change_action(c.action, &change)?;
     tx.release(c.run, step)?;
-    tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence: c.lease.fence, terms: a.terms }, until)?;
+    tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence, terms: a.terms }, until)?;
     tx.wake();
     Ok(())
 }

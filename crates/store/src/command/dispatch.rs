@@ -3,8 +3,9 @@
 use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::{Claimed, Lease, Step, StoreError};
 
+use crate::apart;
 use crate::error::Result;
-use crate::tx::{StepRow, Tx};
+use crate::tx::{StepRow, Tx, step_name};
 
 /// Makes a step claimable, or hands it to a session at once if its lease stands, any worker may have it and nothing limits it.
 pub(crate) fn make_ready(tx: &mut dyn Tx, row: &StepRow, claim: Option<SessionId>) -> Result<Option<Claimed>> {
@@ -39,5 +40,6 @@ pub(crate) fn session_stands(tx: &mut dyn Tx, session: SessionId) -> Result<bool
 /// [`StoreError::LeaseLost`]; nothing may be written then.
 pub(crate) fn check(tx: &mut dyn Tx, run: RunId, step: Step, lease: Lease) -> Result<()> {
     let held = tx.held(run, step)?.is_some_and(|h| h.session == lease.session && h.fence == lease.fence);
-    if held && session_stands(tx, lease.session)? { Ok(()) } else { Err(StoreError::LeaseLost) }
+    let over = held && tx.leaves_word() && apart::is_over(tx, step_name(run, step), lease.fence)?;
+    if held && !over && session_stands(tx, lease.session)? { Ok(()) } else { Err(StoreError::LeaseLost) }
 }

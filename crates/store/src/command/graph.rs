@@ -10,7 +10,7 @@ use tollgate_core::action::{ActionState, Trigger};
 use tollgate_core::graph::{self, EntryKind, GraphPlan, GraphSpec, Outcome, Progress, Refused, Stored, run_request};
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{RunId, SessionId};
-use tollgate_core::ports::{Blob, Disposed, FinishNode, Lease, NewAction, NodeEnd, StartGraph, Step, StoreError, first_fence};
+use tollgate_core::ports::{Blob, Disposed, FinishNode, Lease, NewAction, NodeEnd, StartGraph, Step, StoreError, first_fence, set_aside};
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::terms::Terms;
@@ -132,7 +132,7 @@ pub(crate) fn finish(tx: &mut dyn Tx, c: &FinishNode) -> Result<Disposed> {
     let (done, progress) = end(tx, &moving, stands.progress, (c.node, c.request), outcome, result.cloned())?;
     if let (Outcome::Deferred, NodeEnd::Deferred(_, wait)) = (outcome, &c.end) {
         // Above every fence that was given out, however often the claim changed hands.
-        let fence = first_fence(progress.next_seq()).max(c.lease.fence.next_multiple_of(first_fence(1)));
+        let fence = first_fence(progress.next_seq()).max(set_aside(c.lease.fence));
         tx.put_timer(&StepRow { scope: c.scope, run: c.run, step, fence, terms }, tx.now().plus(*wait))?;
         tx.wake();
     }

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0006_limits.sql"),
 ];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
+const DISPATCH: &str = include_str!("../../migrations/postgres/dispatch.sql");
 const KEEP: &str = include_str!("../../migrations/postgres/keep.sql");
 /// Statistics of what has rows. An empty table that was analysed is planned for as empty: every statement that is prepared on it walks all of
 /// it, until it is analysed again. One that never was is planned for as if it were small.
@@ -52,7 +53,7 @@ pub async fn migrate(login: &Login) -> Result<(i64, i64), SetupError> {
         let note = format!("INSERT INTO meta (k, v) VALUES ('schema_version', {number}) ON CONFLICT (k) DO UPDATE SET v = excluded.v");
         client.batch_execute(&format!("BEGIN; {sql}; {note}; COMMIT")).await.map_err(failed(number))?;
     }
-    client.batch_execute(&format!("BEGIN; {SECURITY}; {KEEP}; COMMIT; {ANALYZE}")).await.map_err(failed(VERSION))?;
+    client.batch_execute(&format!("BEGIN; {SECURITY}; {DISPATCH}; {KEEP}; COMMIT; {ANALYZE}")).await.map_err(failed(VERSION))?;
     Ok((found, VERSION))
 }
 

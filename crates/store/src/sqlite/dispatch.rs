@@ -27,9 +27,10 @@ impl SqliteTx<'_> {
         if !self.word_only {
             return Ok(false);
         }
-        // Whose step it is says the row that is told about.
+        // Of which claim, says its fence.
+        let fence = self.held(run, step)?.map_or(0, |h| h.fence);
         match self.scope_of(run)? {
-            Some(scope) => self.word(&StepRow { scope, run, step, fence: 0, terms: Terms::default() }, word),
+            Some(scope) => self.word(&StepRow { scope, run, step, fence, terms: Terms::default() }, word),
             None => Ok(true),
         }
     }

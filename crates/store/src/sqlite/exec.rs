@@ -163,9 +163,8 @@ fn hand_back(tx: &mut SqliteTx<'_>, closing: Option<SessionId>) -> Result<u32> {
     };
     for (due, row) in &rows {
         tx.release(row.run, row.step)?;
-        // Who hands a node back in peace did not die of it.
-        let in_peace = closing.is_some() && matches!(row.step, Step::Node(_));
-        tx.queue(&StepRow { fence: row.fence - u64::from(in_peace), ..*row }, *due)?;
+        // Who hands a step back in peace did not die of it.
+        tx.queue(&StepRow { fence: row.fence - u64::from(closing.is_some()), ..*row }, *due)?;
     }
     if !rows.is_empty() {
         tx.wake();

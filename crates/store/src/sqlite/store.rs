@@ -122,23 +122,18 @@ impl Sqlite {
         &self,
         run: impl Fn(&mut SqliteTx<'_>) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'_, Result<T>> {
-        if self.apart.is_none() {
-            return self.command(run);
-        }
-        Box::pin(async move {
-            self.learn().await?;
-            self.command(run).await
+        let apart = self.apart.is_some();
+        self.command(move |tx| {
+            if apart {
+                learn_all(tx)?;
+            }
+            run(tx)
         })
     }
 
     /// Tells the engine of steps what waits for it.
     pub(crate) fn learn(&self) -> BoxFuture<'_, Result<()>> {
-        self.command(|tx| {
-            for scope in fetch(tx, &waiting())? {
-                while learn(tx, scope)? > 0 {}
-            }
-            Ok(())
-        })
+        self.command(learn_all)
     }
 
     fn put_back(&self, conn: Connection) {
@@ -206,6 +201,13 @@ impl Backend for Sqlite {
     fn now(&self) -> BoxFuture<'_, Result<Timestamp>> {
         Box::pin(std::future::ready(Ok(self.clock.now())))
     }
+}
+
+fn learn_all(tx: &mut SqliteTx<'_>) -> Result<()> {
+    for scope in fetch(tx, &waiting())? {
+        while learn(tx, scope)? > 0 {}
+    }
+    Ok(())
 }
 
 fn unavailable(path: Option<&std::path::Path>, e: &rusqlite::Error) -> OpenError {

@@ -10,6 +10,7 @@ use tollgate_core::verdict::{Decision, PolicyRequest, Principal, Verdict};
 
 use super::Engine;
 use super::end::Ending;
+use super::poison;
 use crate::entries::Scribe;
 
 /// Rounds of the gate before a configuration that never holds still is left to a later claim.
@@ -71,6 +72,9 @@ impl Engine {
         let Some(active) = self.deps.bundles.active(claimed.scope) else {
             return Err(StoreError::Unavailable("no bundle is deployed".to_owned()));
         };
+        if let Some(why) = poison::kills(&claimed) {
+            return self.give_up(claimed, record, &active, why).await;
+        }
         let pinned = self.deps.bundles.pinned(record.bundle).await?;
         if pinned.is_none() && (record.open.is_some() || record.attempts.in_doubt) {
             // What may have happened is not invalid: it waits until its tool can be asked.

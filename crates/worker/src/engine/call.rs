@@ -4,7 +4,7 @@ use tollgate_core::action::ActionState;
 use tollgate_core::attempt::{AttemptOutcome, Attempts, Next, after_attempt};
 use tollgate_core::id::EntryId;
 use tollgate_core::ledger::{AttemptEnd, Body, Disposition, Evidence, Field};
-use tollgate_core::ports::{CallRequest, CloseAttempt, Defer, Rendered, StoreError};
+use tollgate_core::ports::{ActionRecord, CallRequest, CloseAttempt, Defer, Rendered, StoreError};
 use tollgate_core::time::Timestamp;
 use tollgate_core::verdict::Decision;
 
@@ -111,7 +111,7 @@ impl Engine {
 
     /// Commits an attempt's end: a disposition, or a wait.
     async fn conclude(&self, r: &Round<'_>, decision: Option<Decision>, rendered: &Rendered, ended: Ended) -> Result<Outcome, StoreError> {
-        let close = self.close(r, &ended)?;
+        let close = self.close_attempt(r.record, ended.attempt, ended.intent, &ended.outcome, ended.by)?;
         let before = after(&r.record.attempts, &ended, ended.deadline_at.minus(r.tool.timeout()));
         let next = after_attempt(r.tool, &ended.outcome, &before, self.deps.ids.now(), self.deps.ids.jitter());
         let ending = |disposition, reason: &str| {
@@ -136,24 +136,32 @@ impl Engine {
         }
     }
 
-    fn close(&self, r: &Round<'_>, ended: &Ended) -> Result<CloseAttempt, StoreError> {
-        let scribe = Scribe::new(r.record, &self.deps.ids, &*self.deps.sealer);
+    /// The entry that closes an attempt.
+    pub(super) fn close_attempt(
+        &self,
+        record: &ActionRecord,
+        attempt: u32,
+        intent: EntryId,
+        outcome: &AttemptOutcome,
+        by: Option<&str>,
+    ) -> Result<CloseAttempt, StoreError> {
+        let scribe = Scribe::new(record, &self.deps.ids, &*self.deps.sealer);
         let entry = scribe.entry(None, |committer, mut committed, _| {
-            if !ended.outcome.message().is_empty() {
-                committer.text_named(&mut committed, Field::Message, &format!("message#{}", ended.attempt), ended.outcome.message());
+            if !outcome.message().is_empty() {
+                committer.text_named(&mut committed, Field::Message, &format!("message#{attempt}"), outcome.message());
             }
             Body::Attempt(Box::new(AttemptEnd {
                 of: scribe.of(),
-                attempt: ended.attempt,
-                generation: r.record.generation,
-                intent: ended.intent,
-                result: ended.outcome.kind(),
-                status: ended.outcome.status(),
-                concluded_by: ended.by.map(str::to_owned),
+                attempt,
+                generation: record.generation,
+                intent,
+                result: outcome.kind(),
+                status: outcome.status(),
+                concluded_by: by.map(str::to_owned),
                 committed,
             }))
         })?;
-        Ok(CloseAttempt { attempt: ended.attempt, result: ended.outcome.kind(), entry })
+        Ok(CloseAttempt { attempt, result: outcome.kind(), entry })
     }
 
     /// Sets the action aside. It keeps its lane.

@@ -51,6 +51,11 @@ impl Ending {
         self.disposition
     }
 
+    /// Whether an attempt ends with it.
+    pub(super) const fn closes(&self) -> bool {
+        self.close.is_some()
+    }
+
     /// Why, in a word and for people.
     pub(super) fn grounds(self) -> (String, Option<String>) {
         (self.reason, self.detail)

@@ -5,6 +5,7 @@ mod call;
 mod doubt;
 mod end;
 mod node;
+mod poison;
 mod programs;
 mod reason;
 mod undo;

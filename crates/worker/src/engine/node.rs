@@ -8,10 +8,10 @@ use tollgate_core::graph::{EntryKind, Stored, check_journal, context, retry, ste
 use tollgate_core::hash::Digest;
 use tollgate_core::id::RunId;
 use tollgate_core::ports::{
-    Blob, Claimed, DEATHS_MAX, FinishNode, NodeEnd, NodeFault, NodeRecord, Program, Step, StoreError, deaths_before,
+    Blob, Claimed, FinishNode, NodeEnd, NodeFault, NodeRecord, Program, Step, StoreError,
 };
 
-use super::Engine;
+use super::{Engine, poison};
 
 /// How often a commit is sent whose answer is lost.
 const COMMITS_MAX: u32 = 3;
@@ -134,9 +134,8 @@ impl Engine {
         if turn.cancelling {
             return Ok(Ended { end: NodeEnd::Cancelled, blob: None, output: None });
         }
-        let deaths = deaths_before(claimed.lease.fence);
-        if deaths >= DEATHS_MAX {
-            return Ok(failed("worker_died", &format!("{deaths} workers that ran it went away without a word; it is not run again")));
+        if let Some(why) = poison::kills(claimed) {
+            return Ok(failed(poison::REASON, &why));
         }
         let known = &turn.known;
         let plan = known.program.plan();

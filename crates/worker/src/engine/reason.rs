@@ -8,7 +8,7 @@ use tollgate_core::scope::Scope;
 use tollgate_core::spec::{DispatchSpec, Effect, Ordering};
 use tollgate_core::terms::{Governed, Part, Terms};
 
-use super::Engine;
+use super::{Engine, poison};
 
 impl Engine {
     pub(super) async fn reason(&self, claimed: Claimed) -> Result<Vec<Claimed>, StoreError> {
@@ -16,9 +16,10 @@ impl Engine {
         let bundle = self.deps.bundles.pinned(record.bundle).await?;
         let operator = bundle.as_ref().and_then(|b| b.spec.operators.get(&record.operator));
         let (ordering, draft) = operator.map_or((Ordering::Relaxed, false), |o| (o.ordering, o.draft));
-        let outcome = match &bundle {
-            None => PlanOutcome::Failed(gone(&record.operator)),
-            Some(b) => match b.reasoner.propose(&record.operator, &record.event).await {
+        let outcome = match (&bundle, poison::kills(&claimed)) {
+            (_, Some(why)) => PlanOutcome::Failed(died(&record.operator, &why)),
+            (None, None) => PlanOutcome::Failed(gone(&record.operator)),
+            (Some(b), None) => match b.reasoner.propose(&record.operator, &record.event).await {
                 Err(e) => PlanOutcome::Failed(e),
                 Ok(None) => PlanOutcome::Nothing,
                 Ok(Some(plan)) => {
@@ -92,6 +93,11 @@ fn terms(deps: &super::Deps, scope: Scope, pinned: &Bundle, asked: Option<&Reaso
         operator.map(|(o, _)| Part { name: &o.name, dispatch: &o.dispatch, key: operator_key.as_deref() }),
         proposal.priority,
     )
+}
+
+fn died(operator: &str, why: &str) -> ProposalError {
+    tracing::error!(operator, why, "a run is given up");
+    ProposalError { place: operator.to_owned(), message: format!("{}: {why}", poison::REASON) }
 }
 
 fn gone(operator: &str) -> ProposalError {

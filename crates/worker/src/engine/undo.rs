@@ -42,7 +42,11 @@ pub(super) fn parks(record: &ActionRecord, ending: &Ending) -> bool {
     record.compensates.is_some()
         && record.open.is_none()
         && record.state.on(Trigger::Blocked).is_some()
-        && matches!(ending.disposition(), Disposition::Refused | Disposition::Invalid)
+        && match ending.disposition() {
+            Disposition::Refused | Disposition::Invalid => true,
+            Disposition::Failed => !ending.closes(),
+            _ => false,
+        }
 }
 
 impl Engine {

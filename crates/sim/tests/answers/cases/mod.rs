@@ -21,6 +21,7 @@ mod held;
 mod limits;
 mod order;
 mod people;
+mod poison;
 mod undo;
 mod writes;
 
@@ -105,8 +106,8 @@ async fn answer_to_the_intents_commit_lost() {
     }
 }
 
-/// A worker dies in the call; the next one follows the grade's rule.
-async fn die_in_the_call(tool: &str) -> House {
+/// A worker dies in the call.
+async fn dead_in_the_call(tool: &str) -> House {
     let h = house();
     let w = h.worker().await.unwrap();
     h.remote.script([Behaviour::Hang]);
@@ -114,6 +115,12 @@ async fn die_in_the_call(tool: &str) -> House {
     let step = h.claim(&w).await.unwrap()[0];
     crash(w.drive(step));
     assert_eq!(h.lapse().await.unwrap(), 1);
+    h
+}
+
+/// The next one follows the grade's rule.
+async fn die_in_the_call(tool: &str) -> House {
+    let h = dead_in_the_call(tool).await;
     let w2 = h.worker().await.unwrap();
     h.settle(&w2).await.unwrap();
     h

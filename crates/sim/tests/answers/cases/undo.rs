@@ -160,7 +160,7 @@ async fn blocked() -> (House, Engine, ActionRecord) {
 }
 
 /// A deployment, whatever it deploys.
-async fn deploy(h: &House) {
+pub(super) async fn deploy(h: &House) {
     let (id, at) = (DeploymentId::from_bytes(h.ids.uuid()), h.clock.now());
     let deploy = Deploy { id, bundle: Digest::of(b"bundle"), artifacts: Vec::new(), rules: Default::default(), entries: Vec::new(), at };
     h.store.deploy(scope(), deploy).await.unwrap();

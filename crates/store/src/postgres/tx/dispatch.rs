@@ -34,7 +34,9 @@ impl PgTx {
             return Ok(false);
         }
         let Some(scope) = self.runs.get(&run)?.map(|r| r.scope) else { return Ok(true) };
-        Ok(self.word(&StepRow { scope, run, step, fence: 0, terms: Terms::default() }, word))
+        // Of which claim, says its fence.
+        let fence = self.held(run, step)?.map_or(0, |h| h.fence);
+        Ok(self.word(&StepRow { scope, run, step, fence, terms: Terms::default() }, word))
     }
 }
 
