@@ -15,5 +15,7 @@ mod keep;
 mod outages;
 #[path = "program/processes.rs"]
 mod processes;
+#[path = "program/streams.rs"]
+mod streams;
 #[path = "program/support.rs"]
 mod support;

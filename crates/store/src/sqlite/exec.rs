@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 use tollgate_core::id::{RunId, SessionId};
-use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, Lease, ReasonRecord, Step, StoreError};
+use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, Lease, ReasonRecord, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
