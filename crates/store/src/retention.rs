@@ -34,7 +34,6 @@ pub const RETENTION: &[(&str, Rule)] = &[
     ("epoch_steps", Kept("what people said of each step; only restores write it")),
     ("event_positions", Retired("with their event")),
     ("events", Retired("by age, unless an open run or replay needs them")),
-    ("fronts", Kept("hints; at most one row a label and tenant, written again and again")),
     ("graphs", Retired("with their run")),
     ("held", Passing("until the step's commit or the end of its lease")),
     ("idempotency", Retired("when their time is over, retention or not")),

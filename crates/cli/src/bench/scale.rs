@@ -11,6 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio_postgres::{Client, NoTls};
+use tollgate_core::id::SessionId;
+use tollgate_core::ports::{DurableExec as _, Step};
+use tollgate_core::terms::Labels;
+use tollgate_store::{Login, PgOptions, PgStore, Role};
 
 use super::ground::Ground;
 use super::load::Watch;
@@ -18,12 +22,15 @@ use super::report::{quantile_ms, round};
 use crate::failure::Failure;
 use crate::node::Private;
 use crate::output::Output;
+use crate::system;
 
 /// Steps of one claim.
-const CLAIM: i32 = 32;
+const CLAIM: u32 = 32;
 /// Measured stretches of a rate.
 const STRETCH: Duration = Duration::from_secs(8);
-const SESSION: &str = "00000000-0000-0000-0000-000000000001";
+const RESELLER: &str = "00000000-0000-0000-0000-000000000001";
+/// Longer than any run.
+const LEASE: Duration = Duration::from_secs(86_400);
 /// The tenant that has one step now and then.
 const SINGLE: &str = "eeeeeeee-eeee-4eee-8eee-eeeeeeeeeeee";
 const CLAIMERS: usize = 2;
@@ -46,6 +53,9 @@ pub struct Claims {
     /// Minutes that a snapshot stays open while steps come and are claimed; 0 leaves that out
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=600))]
     minutes: u32,
+    /// Steps a second that come and are claimed meanwhile; 0 for as many as can be
+    #[arg(long, default_value_t = 10_000)]
+    rate: u32,
     /// `private` for a Postgres server of its own, or an administrator's URL, on whose server a database is made and dropped at the end
     #[arg(long, default_value = "private", value_name = "WHERE", value_parser = Ground::parse)]
     store: Ground,
@@ -68,6 +78,7 @@ struct Figures {
     single_p50_ms: f64,
     single_p99_ms: f64,
     minutes: u32,
+    rate: u32,
     /// At the end of the time that a snapshot was open, over that before.
     snapshot_ratio: Option<f64>,
     /// The same with one tenant.
@@ -110,22 +121,25 @@ async fn connect(url: &str) -> Result<Client, Failure> {
     Ok(client)
 }
 
-/// The queue, filled by an administrator and claimed by a worker.
+/// The queue, filled by an administrator and claimed as a worker process claims.
 struct Queue {
     admin: Client,
-    worker: Client,
+    worker: PgStore,
+    session: SessionId,
 }
 
 impl Queue {
     async fn open(private: &Private) -> Result<Self, Failure> {
-        Ok(Self { admin: connect(&private.admin).await?, worker: connect(&private.worker).await? })
+        let login = Login::parse(&private.worker).map_err(Failure::plain)?;
+        let options = PgOptions { login, role: Role::Worker, readers: 1, clock: None, inline: None, on_commit: Box::new(|_| {}) };
+        let worker = PgStore::open(options).await.map_err(Failure::plain)?;
+        let session = SessionId::from_bytes(system::ids().uuid());
+        worker.open_session(session, LEASE, Labels(None)).await?;
+        Ok(Self { admin: connect(&private.admin).await?, worker, session })
     }
 
     async fn fill(&self, steps: u32, tenants: u32) -> Result<(), Failure> {
-        let text = format!(
-            "TRUNCATE ready, held, fronts; INSERT INTO sessions (id, expires_at) VALUES ('{SESSION}', 9000000000000000) ON CONFLICT DO NOTHING;"
-        );
-        self.admin.batch_execute(&text).await.map_err(Failure::plain)?;
+        self.admin.batch_execute("TRUNCATE ready, held").await.map_err(Failure::plain)?;
         self.add(steps, tenants).await?;
         self.admin.batch_execute("VACUUM ANALYZE ready").await.map_err(Failure::plain)
     }
@@ -134,51 +148,63 @@ impl Queue {
     async fn add(&self, steps: u32, tenants: u32) -> Result<(), Failure> {
         let text = format!(
             "INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode, due, at)
-             SELECT gen_random_uuid(), gen_random_uuid(), 1, 0, '{SESSION}', md5('t' || (random() * {tenants})::int)::uuid, 0, t.now, t.now
+             SELECT gen_random_uuid(), gen_random_uuid(), 1, 0, '{RESELLER}', md5('t' || (random() * {tenants})::int)::uuid, 0, t.now, t.now
              FROM generate_series(1, {steps}), (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) t"
         );
         self.admin.batch_execute(&text).await.map_err(Failure::plain)
     }
 
-    async fn claim(&self) -> Result<usize, Failure> {
-        Ok(self.worker.query(&claim_text(), &[]).await.map_err(Failure::plain)?.len())
+    async fn claim(&self) -> Result<Vec<[u8; 16]>, Failure> {
+        let claimed = self.worker.claim(self.session, CLAIM).await?;
+        Ok(claimed.iter().filter_map(|c| if let Step::Action(a) = c.step { Some(*a.as_bytes()) } else { None }).collect())
     }
 
-    /// Steps a second of the time that claims took. What is claimed is ended, and as much comes in.
-    async fn rate(&self, tenants: u32, span: Duration) -> Result<f64, Failure> {
-        let (watch, mut took, mut claimed) = (Watch::start(), Duration::ZERO, 0_usize);
+    /// Ends claims, as commits do.
+    async fn end(&self, steps: &[[u8; 16]]) -> Result<(), Failure> {
+        let all: Vec<String> = steps.iter().map(|s| format!("'{}'", uuid(s))).collect();
+        let text =
+            format!("DELETE FROM held h USING unnest(ARRAY[{}]::uuid[]) AS u(step) WHERE h.step = u.step AND h.node = 0", all.join(", "));
+        self.admin.batch_execute(&text).await.map_err(Failure::plain)
+    }
+
+    /// Steps a second of the time that claims took. What is claimed is ended, and as much comes in; no more a second than `most`.
+    async fn rate(&self, tenants: u32, span: Duration, most: Option<u32>) -> Result<f64, Failure> {
+        let (watch, mut took, mut claimed) = (Watch::start(), Duration::ZERO, 0_u32);
         while watch.elapsed() < span {
             let one = Watch::start();
-            let n = self.claim().await?;
+            let steps = self.claim().await?;
             took += one.elapsed();
+            let n = u32::try_from(steps.len()).unwrap_or_default();
             claimed += n;
-            let ended = format!("DELETE FROM held WHERE session = '{SESSION}'");
-            self.admin.batch_execute(&ended).await.map_err(Failure::plain)?;
-            self.add(u32::try_from(n).unwrap_or_default(), tenants).await?;
+            self.end(&steps).await?;
+            self.add(n, tenants).await?;
+            if let Some(most) = most {
+                let due = Duration::from_secs(u64::from(claimed)) / most;
+                tokio::time::sleep(due.saturating_sub(watch.elapsed())).await;
+            }
         }
-        #[expect(clippy::cast_precision_loss, reason = "a rate")]
-        Ok(claimed as f64 / took.as_secs_f64())
+        Ok(f64::from(claimed) / took.as_secs_f64())
     }
 }
 
-fn claim_text() -> String {
-    format!(
-        "SELECT step::text FROM claim('{SESSION}', {CLAIM}, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, gen_random_uuid())"
-    )
+fn uuid(id: &[u8; 16]) -> String {
+    let hex: String = id.iter().map(|b| format!("{b:02x}")).collect();
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
+    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
 }
 
 async fn measure(private: &Private, what: &Claims) -> Result<Figures, Failure> {
     let queue = Queue::open(private).await?;
     queue.fill(10_000, what.tenants).await?;
-    queue.rate(what.tenants, Duration::from_secs(1)).await?;
-    let small = queue.rate(what.tenants, STRETCH).await?;
+    queue.rate(what.tenants, Duration::from_secs(1), None).await?;
+    let small = queue.rate(what.tenants, STRETCH, None).await?;
     queue.fill(what.waiting, what.tenants).await?;
-    queue.rate(what.tenants, Duration::from_secs(1)).await?;
-    let large = queue.rate(what.tenants, STRETCH).await?;
+    queue.rate(what.tenants, Duration::from_secs(1), None).await?;
+    let large = queue.rate(what.tenants, STRETCH, None).await?;
     let mut delays = singles(private, what).await?;
     let (several, one) = match what.minutes {
         0 => (None, None),
-        _ => (Some(snapshot(private, what.tenants, what.minutes).await?), Some(snapshot(private, 1, what.minutes).await?)),
+        _ => (Some(snapshot(private, what.tenants, what).await?), Some(snapshot(private, 1, what).await?)),
     };
     Ok(Figures {
         bench: "claims",
@@ -190,6 +216,7 @@ async fn measure(private: &Private, what: &Claims) -> Result<Figures, Failure> {
         single_p50_ms: quantile_ms(&mut delays, 0.5),
         single_p99_ms: quantile_ms(&mut delays, 0.99),
         minutes: what.minutes,
+        rate: what.rate,
         snapshot_ratio: several.map(round),
         snapshot_ratio_one_tenant: one.map(round),
     })
@@ -207,11 +234,9 @@ async fn singles(private: &Private, what: &Claims) -> Result<Vec<Duration>, Fail
         let (stop, awaited, one) = (Arc::clone(&stop), Arc::clone(&awaited), Queue::open(private).await?);
         claimers.spawn(async move {
             while !stop.load(Ordering::Relaxed) {
-                let rows = one.worker.query(&claim_text(), &[]).await.map_err(Failure::plain)?;
-                for row in rows {
-                    let step: &str = row.get(0);
+                for step in one.claim().await? {
                     let mut waits = awaited.lock();
-                    if waits.as_ref().is_some_and(|(id, _)| id == step)
+                    if waits.as_ref().is_some_and(|(id, _)| *id == uuid(&step))
                         && let Some((_, tell)) = waits.take()
                     {
                         // Whoever waits is there.
@@ -230,7 +255,7 @@ async fn singles(private: &Private, what: &Claims) -> Result<Vec<Duration>, Fail
         let watch = Watch::start();
         let text = format!(
             "INSERT INTO ready (step, run_id, kind, fence, reseller_id, tenant_id, mode, due, at)
-             SELECT '{step}', gen_random_uuid(), 1, 0, '{SESSION}', '{SINGLE}', 0, t.now, t.now
+             SELECT '{step}', gen_random_uuid(), 1, 0, '{RESELLER}', '{SINGLE}', 0, t.now, t.now
              FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) t"
         );
         queue.admin.batch_execute(&text).await.map_err(Failure::plain)?;
@@ -246,16 +271,17 @@ async fn singles(private: &Private, what: &Claims) -> Result<Vec<Duration>, Fail
 }
 
 /// The rate at the end of some minutes in which steps came and were claimed under an open snapshot, over that before.
-async fn snapshot(private: &Private, tenants: u32, minutes: u32) -> Result<f64, Failure> {
+async fn snapshot(private: &Private, tenants: u32, what: &Claims) -> Result<f64, Failure> {
     let queue = Queue::open(private).await?;
     queue.fill(100_000, tenants).await?;
-    queue.rate(tenants, Duration::from_secs(2)).await?;
-    let before = queue.rate(tenants, STRETCH).await?;
+    queue.rate(tenants, Duration::from_secs(2), None).await?;
+    let before = queue.rate(tenants, STRETCH, None).await?;
     let holder = connect(&private.admin).await?;
     let hold = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM sessions";
     holder.batch_execute(hold).await.map_err(Failure::plain)?;
-    queue.rate(tenants, Duration::from_secs(60) * minutes).await?;
-    let after = queue.rate(tenants, STRETCH).await?;
+    let most = (what.rate > 0).then_some(what.rate);
+    queue.rate(tenants, Duration::from_secs(60) * what.minutes, most).await?;
+    let after = queue.rate(tenants, STRETCH, None).await?;
     holder.batch_execute("COMMIT").await.map_err(Failure::plain)?;
     Ok(after / before)
 }

@@ -136,10 +136,14 @@ CREATE OR REPLACE TRIGGER vacate AFTER DELETE ON ready FOR EACH ROW WHEN (OLD.li
 
 -- Claims for a session, fair between tenants: a random start spreads the workers, and tenant by tenant in turn gives a few steps. Whoever
 -- has many waits no longer than its turn, and what a whole turn leaves free goes to those who have more. Each set of labels that the session
--- covers has its share first.
-DROP FUNCTION IF EXISTS claim(uuid, int, bigint, uuid); -- what it returns changes
-CREATE FUNCTION claim(p_session uuid, p_limit int, p_now bigint, p_from uuid)
-RETURNS TABLE (step uuid, node bigint, run_id uuid, kind smallint, fence bigint, reseller_id uuid, tenant_id uuid, mode smallint)
+-- covers has its share first. While a snapshot keeps rows that are gone, whoever claims says from where on it looks in each tenant's queue;
+-- what hides before that is looked for when there is nothing behind it. Answers also how many entries of the index were walked over so far.
+DROP FUNCTION IF EXISTS claim(uuid, int, bigint, uuid);
+DROP FUNCTION IF EXISTS claim(uuid, int, bigint, uuid, bigint[], uuid[], bigint[]);
+CREATE FUNCTION claim(p_session uuid, p_limit int, p_now bigint, p_from uuid,
+  p_labels bigint[] DEFAULT NULL, p_tenants uuid[] DEFAULT NULL, p_dues bigint[] DEFAULT NULL)
+RETURNS TABLE (step uuid, node bigint, run_id uuid, kind smallint, fence bigint, reseller_id uuid, tenant_id uuid, mode smallint,
+  label bigint, due bigint, walked bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan
   SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
@@ -148,7 +152,6 @@ DECLARE
   sets bigint[];
   lb bigint;
   turns int := 0;
-  hides boolean := false;
   left_over int := p_limit;
   wanted int;
   begun int;
@@ -159,14 +162,11 @@ DECLARE
   batch uuid[];
   first_due bigint[];
   first_n bigint[];
-  marked boolean;
   turn uuid[];
   got int;
-  began CONSTANT timestamptz := clock_timestamp();
-  walked bigint := pg_stat_get_xact_tuples_returned('ready_pkey'::regclass);
-  fronts_of uuid[]; -- tenants whose front is full of rows that are gone
+  began CONSTANT bigint := pg_stat_get_xact_tuples_returned('ready_pkey'::regclass);
+  fronts_of uuid[]; -- tenants whose queue is looked at from somewhere on
   fronts_at bigint[];
-  taken record;
   next uuid;
   front uuid;
 BEGIN
@@ -188,23 +188,21 @@ BEGIN
     SELECT array_agg(s.id ORDER BY random()) INTO sets FROM unnest(sets) AS s(id);
   END IF;
   -- With several sets each has its share first. What hides before a front is looked for when there is nothing behind it.
-  marked := EXISTS (SELECT FROM fronts f WHERE f.label = -1 AND f.until > extract(epoch FROM began) * 1000000);
   WHILE left_over > 0 AND turns < 3 LOOP
     turns := turns + 1;
     CONTINUE WHEN turns = 2 AND cardinality(sets) = 1;
-    EXIT WHEN turns = 3 AND NOT hides;
+    EXIT WHEN turns = 3 AND p_tenants IS NULL;
     FOREACH lb IN ARRAY sets LOOP
       EXIT WHEN left_over <= 0;
       fronts_of := NULL;
-      IF turns < 3 THEN
-        SELECT array_agg(f.tenant_id ORDER BY f.tenant_id), array_agg(f.due ORDER BY f.tenant_id) INTO fronts_of, fronts_at
-          FROM fronts f WHERE f.label = lb AND f.until > extract(epoch FROM began) * 1000000;
-        hides := hides OR fronts_of IS NOT NULL;
+      IF turns < 3 AND p_tenants IS NOT NULL THEN
+        SELECT array_agg(f.id ORDER BY f.id), array_agg(f.due ORDER BY f.id) INTO fronts_of, fronts_at
+          FROM unnest(p_labels, p_tenants, p_dues) AS f(label, id, due) WHERE f.label = lb;
       END IF;
       wanted := CASE WHEN turns = 1 THEN LEAST(left_over, (p_limit + cardinality(sets) - 1) / cardinality(sets)) ELSE left_over END;
       begun := wanted;
-      -- Where much that is gone lies before each tenant's first step, more of each are worth the way.
-      share := CASE WHEN marked THEN GREATEST(4, wanted / 2) ELSE 4 END;
+      -- Where much that is gone lies before each tenant's first step, more of each are worth the way; the next claim begins with the next.
+      share := CASE WHEN p_tenants IS NULL THEN 4 ELSE wanted END;
       width := GREATEST(1, wanted / share);
       here := p_from;
       wrapped := false;
@@ -263,47 +261,30 @@ BEGIN
           WITH s AS MATERIALIZED (
             SELECT r.tenant_id, r.due, r.n FROM unnest(batch, first_due, first_n) AS f(id, due, n) CROSS JOIN LATERAL (
               SELECT q.tenant_id, q.due, q.n FROM ready q WHERE q.label = lb AND q.tenant_id = f.id
-                AND (q.due, q.n) >= (COALESCE(f.due, fronts_at[array_position(fronts_of, f.id)], -9223372036854775808), COALESCE(f.n, 0)) ORDER BY q.due, q.n LIMIT share FOR UPDATE SKIP LOCKED
+                AND (q.due, q.n) >= (COALESCE(f.due, fronts_at[array_position(fronts_of, f.id)], -9223372036854775808), COALESCE(f.n, 0))
+                ORDER BY q.due, q.n LIMIT share FOR UPDATE SKIP LOCKED
             ) r LIMIT wanted
           ), d AS (
             DELETE FROM ready q USING s WHERE q.label = lb AND q.tenant_id = s.tenant_id AND q.due = s.due AND q.n = s.n RETURNING q.*
           )
           INSERT INTO held AS h (step, node, run_id, kind, fence, session, reseller_id, tenant_id, mode, label, due, limits)
             SELECT d.step, d.node, d.run_id, d.kind, d.fence + 1, p_session, d.reseller_id, d.tenant_id, d.mode, d.label, d.due, d.limits FROM d
-            RETURNING h.step, h.node, h.run_id, h.kind, h.fence, h.reseller_id, h.tenant_id, h.mode;
+            RETURNING h.step, h.node, h.run_id, h.kind, h.fence, h.reseller_id, h.tenant_id, h.mode, h.label, h.due,
+              pg_stat_get_xact_tuples_returned('ready_pkey'::regclass) - began;
         GET DIAGNOSTICS got = ROW_COUNT;
         wanted := wanted - got;
         -- Many tenants with little each: look at as many as may be needed.
-        IF got < 2 * width THEN
+        IF got < 2 * width AND p_tenants IS NULL THEN
           width := GREATEST(1, wanted);
         END IF;
       END LOOP;
       left_over := left_over - (begun - wanted);
     END LOOP;
   END LOOP;
-  walked := pg_stat_get_xact_tuples_returned('ready_pkey'::regclass) - walked;
-  IF NOT marked AND walked > 500 + 20 * p_limit AND left_over = 0 THEN
-    INSERT INTO fronts (label, tenant_id, due, until)
-      VALUES (-1, '00000000-0000-0000-0000-000000000000', 0, extract(epoch FROM clock_timestamp()) * 1000000 + 2000000)
-      ON CONFLICT (label, tenant_id) DO UPDATE SET until = excluded.until;
-  END IF;
-  IF walked > 20000 + 8 * p_limit AND left_over = 0 THEN
-    -- For twenty times as long as this took: what hides meanwhile waits no longer than that, or until there is nothing else.
-    FOR taken IN
-      SELECT h.label, h.tenant_id, max(h.due) AS due FROM held h WHERE h.session = p_session AND h.due > 0 GROUP BY h.label, h.tenant_id
-        ORDER BY h.label, h.tenant_id LIMIT 64
-    LOOP
-      INSERT INTO fronts (label, tenant_id, due, until)
-        VALUES (taken.label, taken.tenant_id, taken.due - 2000000, extract(epoch FROM clock_timestamp() + 20 * (clock_timestamp() - began)) * 1000000)
-        ON CONFLICT (label, tenant_id) DO UPDATE SET due = excluded.due, until = excluded.until;
-    END LOOP;
-  END IF;
 END $$;
 
 CREATE OR REPLACE FUNCTION pending() RETURNS boolean
-LANGUAGE sql SECURITY DEFINER SET search_path = tollgate, pg_temp STABLE AS $$ 
-  SELECT EXISTS (SELECT FROM fronts f WHERE EXISTS (SELECT FROM ready q WHERE q.label = f.label AND q.tenant_id = f.tenant_id AND q.due >= f.due))
-    OR EXISTS (SELECT FROM ready) OR EXISTS (SELECT FROM openings) $$;
+LANGUAGE sql SECURITY DEFINER SET search_path = tollgate, pg_temp STABLE AS $$ SELECT EXISTS (SELECT FROM ready) OR EXISTS (SELECT FROM openings) $$;
 
 -- How much waits, of one tenant and mode or of all, by what its workers must have. Nothing is counted beyond `p_bound`, and the oldest is looked
 -- for among the heads of no more tenants than 10,000.

@@ -40,7 +40,7 @@ GRANT UPDATE ON runs, graphs, actions, effect_keys, lanes, held, sessions, appro
 GRANT DELETE ON key_waiters, lanes, ready, held, timers, parked, blocked, sessions, tellings TO tollgate_worker;
 
 GRANT UPDATE ON epoch_steps TO tollgate_serve;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions, parked, places, openings, fronts TO tollgate_dispatch;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ready, held, timers, sessions, parked, places, openings TO tollgate_dispatch;
 GRANT SELECT ON meta, limits, label_sets TO tollgate_dispatch;
 
 -- What is partitioned is reached by its name alone: a month that was made since gives nothing away that the next migration would.
@@ -75,7 +75,7 @@ BEGIN
     EXECUTE format('CREATE POLICY tenants ON %I USING (%s) WITH CHECK (%s)', t.name,
       CASE WHEN t.moded THEN rule ELSE either END, CASE WHEN t.moded THEN rule ELSE either END);
   END LOOP;
-  FOREACH t.name IN ARRAY ARRAY['ready', 'held', 'timers', 'parked', 'places', 'openings', 'limits', 'fronts'] LOOP
+  FOREACH t.name IN ARRAY ARRAY['ready', 'held', 'timers', 'parked', 'places', 'openings', 'limits'] LOOP
     EXECUTE format('DROP POLICY IF EXISTS dispatch ON %I', t.name);
     EXECUTE format('CREATE POLICY dispatch ON %I TO tollgate_dispatch USING (true) WITH CHECK (true)', t.name);
   END LOOP;

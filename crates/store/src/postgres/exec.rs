@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, Lease, ReasonRecord, StoreError};
 use tollgate_core::scope::Scope;
@@ -12,9 +13,11 @@ use tollgate_core::time::Timestamp;
 use crate::backend::Committed;
 use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
+use crate::postgres::fronts::Found;
 use crate::postgres::store::{PgStore, Postgres};
 use crate::row::Row;
 use crate::tx::{StepName, step_of};
+use crate::value::Value;
 
 type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
 
@@ -33,17 +36,29 @@ impl Postgres {
 
     /// Claims for a session.
     pub(crate) async fn claim_some(&self, session: SessionId, limit: u32) -> Result<Vec<Claimed>> {
-        // A random start spreads the workers over the tenants.
-        let text = format!("SELECT * FROM claim($2, $3, {NOW}, gen_random_uuid())");
-        let rows = self.dispatch(text, vec![Param::One(session.as_bytes().into()), Param::One(limit.into())]).await?;
-        rows.iter()
-            .map(Row::Postgres)
-            .map(|r| {
-                let step = step_of(r.get("kind")?, StepName { step: r.get("step")?, node: r.get("node")? })?;
-                let lease = Lease { session, fence: r.get("fence")? };
-                Ok(Claimed { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, lease })
-            })
-            .collect()
+        let began = Instant::now();
+        let mut params = vec![Param::One(session.as_bytes().into()), Param::One(limit.into())];
+        let text = match self.fronts.tell(began) {
+            // A random start spreads the workers over the tenants.
+            None => format!("SELECT * FROM claim($2, $3, {NOW}, gen_random_uuid())"),
+            Some(told) => {
+                params.push(Param::One(Value::Id(told.after)));
+                params.push(Param::Many(told.labels.into_iter().map(Value::from).collect()));
+                params.push(Param::Many(told.tenants.into_iter().map(Value::Id).collect()));
+                params.push(Param::Many(told.dues.into_iter().map(Value::from).collect()));
+                format!("SELECT * FROM claim($2, $3, {NOW}, $4, $5, $6, $7)")
+            }
+        };
+        let rows = self.dispatch(text, params).await.inspect_err(|_| self.fronts.failed(Instant::now()))?;
+        let (mut claimed, mut found) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for r in rows.iter().map(Row::Postgres) {
+            let step = step_of(r.get("kind")?, StepName { step: r.get("step")?, node: r.get("node")? })?;
+            let lease = Lease { session, fence: r.get("fence")? };
+            claimed.push(Claimed { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, lease });
+            found.push(Found { tenant: r.get("tenant_id")?, label: r.get("label")?, due: r.get("due")?, walked: r.get("walked")? });
+        }
+        self.fronts.learn(Instant::now(), began.elapsed(), limit, &found);
+        Ok(claimed)
     }
 }
 

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0004_streams.sql"),
     include_str!("../../migrations/postgres/0005_retention.sql"),
     include_str!("../../migrations/postgres/0006_limits.sql"),
+    include_str!("../../migrations/postgres/0007_fronts.sql"),
 ];
 const SECURITY: &str = include_str!("../../migrations/postgres/security.sql");
 const DISPATCH: &str = include_str!("../../migrations/postgres/dispatch.sql");

@@ -5,6 +5,7 @@ mod connection;
 mod exec;
 mod fetch;
 mod flush;
+mod fronts;
 mod group;
 mod inline;
 mod keep;

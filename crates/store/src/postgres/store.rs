@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::job::Pending;
 use crate::needs::{Alone, Needs};
 use crate::postgres::connection::{Connection, Param, Purpose, Request, Tenants};
+use crate::postgres::fronts::Fronts;
 use crate::postgres::group::{Command, Committer, PgJob, Shared};
 use crate::postgres::inline::settle;
 use crate::postgres::listen::Line;
@@ -48,6 +49,7 @@ pub struct Postgres {
     pub(crate) admin: Option<Login>,
     inline: Option<tokio::runtime::Handle>,
     pub(crate) apart: Option<Between>,
+    pub(crate) fronts: Fronts,
 }
 
 /// The ports over Postgres.
@@ -110,6 +112,7 @@ impl Postgres {
             admin: None,
             inline,
             apart: None,
+            fronts: Fronts::default(),
         };
         engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: engine.shared.login.shown(), message: e.to_string() })?;
         Ok(engine)

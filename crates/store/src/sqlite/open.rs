@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_streams.sql"),
     include_str!("../../migrations/sqlite/0005_retention.sql"),
     include_str!("../../migrations/sqlite/0006_limits.sql"),
+    include_str!("../../migrations/sqlite/0007_fronts.sql"),
 ];
 /// Pages of WAL before a checkpoint: measured against rate and tail latency, see `facts` in ARCHITECTURE.md.
 const AUTOCHECKPOINT: i64 = 4000;

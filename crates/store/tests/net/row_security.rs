@@ -40,7 +40,6 @@ const DISPATCH: &[&str] = &[
     "openings",
     "limits",
     "label_sets",
-    "fronts",
 ];
 
 /// What such a table may hold: ids, digests, order and fences.

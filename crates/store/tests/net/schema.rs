@@ -12,7 +12,6 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("positions", "*", "given after commit; on SQLite the row's own number"),
     ("unpublished", "*", "events wait for the publisher; on SQLite the one writer gives positions at commit"),
     ("event_positions", "*", "given after commit; on SQLite the row's own number"),
-    ("fronts", "*", "where claims look while a snapshot keeps what is gone; SQLite has one writer"),
     ("outbox_queue", "*", "changes wait for the publisher; on SQLite the one writer gives positions at commit"),
     ("outbox_runs", "reseller_id", "row security; the change's on SQLite"),
     ("outbox_runs", "tenant_id", "row security; the change's on SQLite"),

@@ -1,0 +1,1 @@
+-- Postgres alone had the table that goes with this version.
