@@ -3,6 +3,7 @@
 //! this form is what a foreign engine of steps gets, and the table of answers holds for it too.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use tollgate_core::id::RunId;
@@ -136,8 +137,8 @@ pub(crate) fn learn(tx: &mut dyn Tx, scope: Scope) -> Result<u32> {
     let mut places: BTreeMap<StepName, Place> = BTreeMap::new();
     for (_, row, _) in &told {
         let name = row.name();
-        if !places.contains_key(&name) {
-            places.insert(name, place(tx, name)?);
+        if let Entry::Vacant(unknown) = places.entry(name) {
+            unknown.insert(place(tx, name)?);
         }
     }
     for (_, row, word) in &told {

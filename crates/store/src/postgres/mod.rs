@@ -17,6 +17,7 @@ mod options;
 mod pool;
 mod provision;
 mod publish;
+mod single;
 mod statics;
 mod stats;
 mod store;
