@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 use tollgate_core::id::RunId;
-use tollgate_core::ports::{Answer, Claimed, ClaimedOf, Desk, DurableExec, Epochs, RunStands, StoreError};
+use tollgate_core::ports::{Answer, Claimed, ClaimedOf, Desk, DurableExec, RunStands, StoreError};
 use tollgate_core::run::RunState;
 use tollgate_core::terms::{Limit, Terms, label_of};
 use tollgate_sim::{LEASE, someone};
