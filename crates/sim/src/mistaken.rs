@@ -11,9 +11,10 @@ use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, CallRequest, Claimed, ClaimedOf,
-    Defer, Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, RenderError,
-    Rendered, Resolve, RunStands, SecretLease, StartGraph, Step, StoreError, StorePlan, SubmitAction, Submitted, ToolCaller, VerifyAnswer,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, CallRequest, Claimed,
+    ClaimedOf, Defer, Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord,
+    RenderError, Rendered, Resolve, RunStands, SecretLease, StartGraph, Step, StoreError, StorePlan, SubmitAction, Submitted, ToolCaller,
+    VerifyAnswer,
 };
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::terms::Labels;

@@ -11,9 +11,9 @@ use tollgate_core::graph::GraphSpec;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, Claimed, ClaimedOf, Clock, Defer,
-    Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, Resolve, RunStands, StartGraph, Step,
-    StoreError, StorePlan, SubmitAction, Submitted,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, Claimed, ClaimedOf,
+    Clock, Defer, Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, Resolve,
+    RunStands, StartGraph, Step, StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::terms::Labels;

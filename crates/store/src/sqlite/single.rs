@@ -37,9 +37,10 @@ pub(super) fn claim_of(tx: &mut SqliteTx<'_>, session: SessionId, run: RunId, li
 /// How one run stands.
 pub(super) fn stands(scope: Scope, run: RunId) -> Query<RunStands> {
     Query {
-        text: "SELECT state, reason, EXISTS (SELECT 1 FROM ready q WHERE q.run_id = ?1) OR EXISTS (SELECT 1 FROM parked q WHERE q.run_id = ?1)
+        text:
+            "SELECT state, reason, EXISTS (SELECT 1 FROM ready q WHERE q.run_id = ?1) OR EXISTS (SELECT 1 FROM parked q WHERE q.run_id = ?1)
              FROM runs WHERE id = ?1 AND tenant_id = ?2 AND mode = ?3"
-            .into(),
+                .into(),
         values: values![run.as_bytes(), scope.tenant_id.as_bytes(), scope.mode.as_int()],
         read: read_stands,
     }

@@ -64,8 +64,15 @@ const IN_ORDER: &[(&str, &str)] = &[
 const UPKEEP: &[&str] = &["command/epoch.rs", "sqlite/backup.rs", "sqlite/keep.rs", "sqlite/stats.rs"];
 
 /// The files whose statements a worker waits for.
-const HOT: &[&str] =
-    &["postgres/fetch.rs", "postgres/flush.rs", "postgres/flush/keys.rs", "postgres/group.rs", "postgres/ledger.rs", "postgres/publish.rs", "postgres/single.rs"];
+const HOT: &[&str] = &[
+    "postgres/fetch.rs",
+    "postgres/flush.rs",
+    "postgres/flush/keys.rs",
+    "postgres/group.rs",
+    "postgres/ledger.rs",
+    "postgres/publish.rs",
+    "postgres/single.rs",
+];
 
 const ROWS: u64 = 60_000;
 const TENANT: &str = "aaaaaaaa-0000-7000-8000-000000000001";

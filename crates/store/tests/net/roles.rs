@@ -140,7 +140,10 @@ async fn no_function_shows_a_worker_what_another_tenant_wrote() {
          CREATE TEMP TABLE sessions (id uuid, expires_at bigint); INSERT INTO sessions VALUES (gen_random_uuid(), 9000000000)";
     worker.batch_execute(decoys).await.unwrap();
     worker.batch_execute("SET search_path = pg_temp, tollgate").await.unwrap();
-    for rest in ["claim((SELECT id FROM pg_temp.sessions), 9, 1, gen_random_uuid())", "claim_of((SELECT id FROM pg_temp.sessions), gen_random_uuid(), '{}', 9, 1)"] {
+    for rest in [
+        "claim((SELECT id FROM pg_temp.sessions), 9, 1, gen_random_uuid())",
+        "claim_of((SELECT id FROM pg_temp.sessions), gen_random_uuid(), '{}', 9, 1)",
+    ] {
         let forged = attempt(&worker, &format!("SELECT tollgate.{rest}")).await;
         assert_eq!(forged.map(|_| ()), Err("TG001".to_owned()), "a session of a table of its own let it claim");
     }

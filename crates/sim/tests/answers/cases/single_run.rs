@@ -165,8 +165,7 @@ async fn one_run_waits_for_a_worker_with_its_labels() {
     let h = house();
     let (gpu, tool) = (label_of(&set(&["gpu"])), limit("t.x", None));
     deploy(&h, &[(tool, 1)], &[&["gpu"]]).await;
-    let (free, limited) =
-        (runs(&h, Terms::new(gpu, 0, []), 1).await[0], runs(&h, Terms::new(gpu, 0, [tool]), 1).await[0]);
+    let (free, limited) = (runs(&h, Terms::new(gpu, 0, []), 1).await[0], runs(&h, Terms::new(gpu, 0, [tool]), 1).await[0]);
     let (plain, with_gpu) = (session(&h, Some(&[])).await, session(&h, Some(&["gpu", "eu"])).await);
     let everything = session(&h, None).await;
     for (run, by) in [(free, with_gpu), (limited, everything)] {
