@@ -85,7 +85,7 @@ impl From<tollgate_store::SetupError> for Failure {
 const fn exit_of(e: &tollgate_store::SetupError) -> Exit {
     use tollgate_store::SetupError;
     match e {
-        SetupError::BadUrl(_) | SetupError::NoTls => Exit::Usage,
+        SetupError::BadUrl(_) | SetupError::BadTls(_) | SetupError::BadRoots { .. } => Exit::Usage,
         SetupError::Unreachable { .. } => Exit::Unreachable,
         _ => Exit::Failed,
     }

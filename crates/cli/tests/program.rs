@@ -17,5 +17,7 @@ mod one_run;
 mod outages;
 #[path = "program/processes.rs"]
 mod processes;
+#[path = "program/streams.rs"]
+mod streams;
 #[path = "program/support.rs"]
 mod support;

@@ -38,6 +38,8 @@ pub enum Law {
     Stranded,
     /// No write of a lost lease is accepted.
     Fence,
+    /// No more steps are held than a limit over them allows.
+    Limits,
     /// A run of a graph has one result of each step, and none before what the step depends on.
     Graph,
     /// Whoever follows the changes of state knows how everything stands, and was told of each change once.

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use serde_json::{Value, json};
-use tollgate_core::ports::{Page, RunFilter, StoreError};
+use tollgate_core::ports::StoreError;
 use tollgate_core::run::RunState;
 use tollgate_testkit::{FakeCompute, scope};
 
@@ -12,7 +12,6 @@ use crate::house::HouseError;
 
 /// Most steps of a graph.
 const STEPS_MAX: usize = 6;
-const ALL: Page = Page { before: None, limit: 100_000 };
 
 impl History {
     /// Starts a run of a graph.
@@ -85,9 +84,10 @@ impl History {
     /// At rest every graph has ended, as its journal says.
     pub(crate) async fn graphs_ended(&mut self) -> Result<(), HouseError> {
         self.faults.extend(self.h.graph_faults().await?);
-        for run in self.h.store.list_runs(scope(), RunFilter::default(), ALL).await?.into_iter().map(|l| l.item) {
-            if self.graphs.contains(&run.id) && !run.state.is_final() {
-                self.faults.push(Fault::new(Law::Complete, format!("{} of a graph is {} at rest", run.id, run.state)));
+        for id in &self.graphs {
+            let state = self.h.store.run(scope(), *id).await?.map(|r| r.state);
+            if !state.is_some_and(RunState::is_final) {
+                self.faults.push(Fault::new(Law::Complete, format!("{id} of a graph is {state:?} at rest")));
             }
         }
         Ok(())

@@ -35,7 +35,7 @@ impl House {
         let (input, blob) = Blob::keep(input).map_err(|e| no(e.to_string()))?;
         let run = RunId::from_bytes(self.ids.uuid());
         let command = StartGraph {
-            terms: Default::default(),
+            terms: self.plain(),
             scope: scope(),
             run,
             plan: std::sync::Arc::clone(program.plan()),

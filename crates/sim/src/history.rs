@@ -79,6 +79,8 @@ pub(crate) struct History {
     /// Runs of graphs, and whether there are any: lanes outside the store know none of their actions.
     pub(crate) graphs: Vec<RunId>,
     pub(crate) has_graphs: bool,
+    /// Steps that may be held at once.
+    room: Option<u32>,
     /// Actions whose attempt had begun when their run was cancelled.
     pub(crate) under_way: BTreeSet<ActionId>,
     pub(crate) deaths: u32,
@@ -111,8 +113,16 @@ pub fn run_on(engine: Stands, seed: u64, mistake: Mistake) -> Result<Ran, Broken
 impl History {
     async fn run(engine: Stands, seed: u64, mistake: Mistake) -> Result<(Ran, Vec<Fault>), HouseError> {
         let mut world = Self::new(engine, seed, mistake)?;
+        // In every fourth, steps wait for room too.
+        if mistake == Mistake::None && seed % 4 == 3 {
+            let of_one = world.rng.random_range(1..3);
+            let of_all = of_one + world.rng.random_range(0..3);
+            world.h.limit(of_one, of_all).await?;
+            world.room = Some(of_all);
+        }
         for _ in 0..world.rng.random_range(20..120) {
             world.turn().await?;
+            world.limits_hold().await?;
         }
         world.rest().await?;
         world.check().await?;
@@ -122,6 +132,16 @@ impl History {
         let graphs = world.ends_of_graphs().await?;
         let ran = Ran { graphs, trace: world.h.fates.trace(), awaits: world.h.fates.awaits(), deaths: world.deaths, actions, undone };
         Ok((ran, world.faults))
+    }
+
+    /// No more steps are held than the limit over all of them allows.
+    async fn limits_hold(&mut self) -> Result<(), HouseError> {
+        let Some(room) = self.room else { return Ok(()) };
+        let held: u64 = self.h.store.queue(None).await?.iter().map(|line| line.held).sum();
+        if held > u64::from(room) {
+            self.faults.push(Fault::new(Law::Limits, format!("{held} steps are held at once, and the limit is {room}")));
+        }
+        Ok(())
     }
 
     /// A worker's session: renewed while it stands, a new one when it was lost.
@@ -196,6 +216,7 @@ impl History {
             sent: Vec::new(),
             graphs: Vec::new(),
             has_graphs: !mistake.own_lanes(),
+            room: None,
             under_way: BTreeSet::new(),
             deaths: 0,
             faults: Vec::new(),

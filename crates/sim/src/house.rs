@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tollgate_core::action::ActionState;
-use tollgate_core::id::{ActionId, EventId, RunId, SessionId};
+use tollgate_core::id::{ActionId, DeploymentId, EventId, RunId, SessionId};
 use tollgate_core::ledger::{Body, Entry};
 use tollgate_core::ports::{
-    ActionFilter, ActionRecord, Bundles, Claimed, Clock, ConfigRev, DurableExec, Effects, Entropy, IdSource, IngestEvent, NewRun, Page,
-    Ports, Registry, Sealer, StoreError, ToolCaller,
+    ActionFilter, ActionRecord, Bundles, Claimed, Clock, ConfigRev, Deploy, DurableExec, Effects, Entropy, IdSource, IngestEvent, NewRun,
+    Page, Ports, Registry, Sealer, StoreError, ToolCaller,
 };
-use tollgate_core::spec::Ordering;
-use tollgate_core::terms::{Labels, Terms};
+use tollgate_core::spec::{BundleSpec, ConcurrencySpec, Ordering};
+use tollgate_core::terms::{Governed, Labels, Part, Rules, Terms};
 use tollgate_store::OpenError;
 use tollgate_testkit::{
     FakeBundles, FakeCompute, FakePolicy, Fates, LossyEffects, PausedSealer, PausedStore, PausedTools, PlainSealer, Remote, SeededEntropy,
@@ -188,7 +188,35 @@ impl House {
     /// # Errors
     /// When the store says no.
     pub async fn send(&self, actions: &[Value]) -> Result<(EventId, RunId), HouseError> {
-        self.send_on(Terms::default(), actions).await
+        self.send_on(self.asking(), actions).await
+    }
+
+    /// The terms on which the operator is asked.
+    fn asking(&self) -> Terms {
+        let spec = self.bundles.spec();
+        let operator = spec.operators.get("op").map(|o| Part { name: &o.name, dispatch: &o.dispatch, key: None });
+        operator.map_or_else(Terms::default, |o| Governed { scope: scope(), spec: &spec }.asking(o))
+    }
+
+    /// The terms of a step that is of nothing but its tenant.
+    pub(crate) fn plain(&self) -> Terms {
+        Governed { scope: scope(), spec: &self.bundles.spec() }.plain()
+    }
+
+    /// A deployment after which at most so many steps are held at once: of one tool or operator, and of all.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn limit(&self, of_one: u32, of_all: u32) -> Result<(), HouseError> {
+        let mut spec = BundleSpec::clone(&self.bundles.spec());
+        spec.concurrency = Some(of_all);
+        let parts = spec.tools.values_mut().map(|t| &mut t.dispatch).chain(spec.operators.values_mut().map(|o| &mut o.dispatch));
+        parts.for_each(|d| d.concurrency = Some(ConcurrencySpec { limit: of_one, key: None }));
+        let rules = Rules::of(&scope(), &spec);
+        self.bundles.change(spec);
+        let (id, bundle, at) = (DeploymentId::from_bytes(self.ids.uuid()), self.bundles.digest(), self.clock.now());
+        self.store.deploy(scope(), Deploy { id, bundle, artifacts: Vec::new(), rules, entries: Vec::new(), at }).await?;
+        Ok(())
     }
 
     /// The same; its operator is asked on these terms.

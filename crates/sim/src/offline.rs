@@ -5,6 +5,7 @@ use tollgate_core::hash::Digest;
 use tollgate_core::id::DeploymentId;
 use tollgate_core::ledger::{PublicKey, verify};
 use tollgate_core::ports::{Clock, Deploy, Desk, ExportFilter, PolicyEngine};
+use tollgate_core::terms::Rules;
 use tollgate_testkit::{FakePolicy, scope};
 
 use crate::checks::{Fault, Law};
@@ -33,7 +34,7 @@ impl House {
     pub(crate) async fn keep_policy(&self) -> Result<(), HouseError> {
         let body = canonical(self.policy.artifact()).unwrap_or_default();
         let deploy = Deploy {
-            rules: Default::default(),
+            rules: Rules::of(&scope(), &self.bundles.spec()),
             id: DeploymentId::from_bytes(self.ids.uuid()),
             bundle: Digest::of(&body),
             artifacts: vec![(self.policy.version(), "policy".to_owned(), body)],

@@ -78,6 +78,9 @@ pub(crate) fn from_postgres(e: &tokio_postgres::Error) -> StoreError {
 
 fn unavailable(e: &tokio_postgres::Error) -> StoreError {
     use std::error::Error as _;
+    if let Some(why) = crate::postgres::refusal(e) {
+        return StoreError::Unavailable(format!("the database is not talked to: {why}"));
+    }
     let cause = e.source().map(|s| format!(": {s}")).unwrap_or_default();
     StoreError::Unavailable(format!("the connection to the database broke ({e}{cause})"))
 }

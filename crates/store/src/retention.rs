@@ -46,7 +46,7 @@ pub const RETENTION: &[(&str, Rule)] = &[
     ("logs", Kept("the head of each log")),
     ("meta", Kept("a handful of settings")),
     ("openings", Passing("until a claim lets in what waited for room")),
-    ("outbox", Retired("by the age of events, but the newest: the publisher counts on from it")),
+    ("outbox", Retired("by the age of events, but the newest of each tenant and mode: streams count on from it")),
     ("outbox_queue", Passing("until the publisher gives the changes a position")),
     ("outbox_runs", Retired("with their run")),
     ("parked", Passing("until there is room under the limit")),

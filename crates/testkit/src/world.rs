@@ -214,7 +214,7 @@ impl WebhookVerifier for NoWebhooks {
 
 /// One bundle, whatever is asked for; the revision is the store's.
 pub struct FakeBundles {
-    bundle: Bundle,
+    bundle: Mutex<Bundle>,
     policy: Arc<FakePolicy>,
     rev: Mutex<ConfigRev>,
     paused: Mutex<BTreeSet<String>>,
@@ -226,7 +226,7 @@ impl FakeBundles {
     pub fn new(spec: BundleSpec, tools: Arc<dyn ToolCaller>, policy: Arc<FakePolicy>, registry: Arc<dyn Registry>) -> Self {
         let bundle =
             Bundle { digest: spec.digest(), spec: Arc::new(spec), reasoner: Arc::new(Echo), tools, webhooks: Arc::new(NoWebhooks) };
-        Self { bundle, policy, rev: Mutex::new(ConfigRev(0)), paused: Mutex::default(), registry }
+        Self { bundle: Mutex::new(bundle), policy, rev: Mutex::new(ConfigRev(0)), paused: Mutex::default(), registry }
     }
 
     /// Pauses a connector.
@@ -236,7 +236,19 @@ impl FakeBundles {
 
     /// The bundle's content address.
     pub fn digest(&self) -> Digest {
-        self.bundle.digest
+        self.bundle.lock().digest
+    }
+
+    /// What the bundle says.
+    pub fn spec(&self) -> Arc<BundleSpec> {
+        Arc::clone(&self.bundle.lock().spec)
+    }
+
+    /// From now on it says something else.
+    pub fn change(&self, spec: BundleSpec) {
+        let mut bundle = self.bundle.lock();
+        bundle.digest = spec.digest();
+        bundle.spec = Arc::new(spec);
     }
 }
 
@@ -244,7 +256,7 @@ impl Bundles for FakeBundles {
     fn active(&self, _: Scope) -> Option<Arc<Active>> {
         Some(Arc::new(Active {
             rev: *self.rev.lock(),
-            bundle: self.bundle.clone(),
+            bundle: self.bundle.lock().clone(),
             policy: Arc::clone(&self.policy) as Arc<dyn PolicyEngine>,
             paused_operators: BTreeSet::new(),
             paused_connectors: self.paused.lock().clone(),
@@ -261,6 +273,6 @@ impl Bundles for FakeBundles {
     }
 
     fn pinned(&self, _: Digest) -> BoxFuture<'_, Result<Option<Bundle>, StoreError>> {
-        Box::pin(std::future::ready(Ok(Some(self.bundle.clone()))))
+        Box::pin(std::future::ready(Ok(Some(self.bundle.lock().clone()))))
     }
 }

@@ -44,6 +44,8 @@ struct Figures {
     retired_bytes: u64,
     /// Of what is left, the effect keys, which never expire.
     keys_bytes: u64,
+    /// Of what is left, the largest tables with their indexes, in bytes.
+    largest_left: Vec<(String, u64)>,
     archive_bytes: u64,
     archive_files: usize,
     written_s: f64,
@@ -93,6 +95,7 @@ pub async fn run(out: Output, s: &Setting, events: u64) -> Result<(), Failure> {
         full_bytes: full,
         retired_bytes: on_disk(&after),
         keys_bytes: after.tables.iter().filter(|(t, _)| t.starts_with("effect_keys")).map(|(_, t)| t.bytes).sum(),
+        largest_left: largest(&after),
         archive_bytes,
         archive_files: retained.files.len(),
         written_s: seconds(written),
@@ -112,6 +115,13 @@ fn seconds(d: Duration) -> f64 {
 fn on_disk(s: &StoreStats) -> u64 {
     // A server's write-ahead log is not of one database, and is reused.
     s.bytes + if s.engine == "sqlite" { s.wal_bytes } else { 0 }
+}
+
+fn largest(s: &StoreStats) -> Vec<(String, u64)> {
+    let mut all: Vec<_> = s.tables.iter().map(|(name, t)| (name.clone(), t.bytes)).collect();
+    all.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    all.truncate(6);
+    all
 }
 
 fn setup(remains: &Remains) -> Setup {

@@ -134,6 +134,8 @@ fn what_keeps_a_process_from_starting_is_said() {
     };
     says(serve("mysql://root:secret@db/x"), 2, "the database URL cannot be used");
     says(serve("postgres://root:secret@127.0.0.1:1/x"), 6, "cannot be reached");
+    says(serve("postgres://root:secret@db.invalid/x?sslmode=prefer"), 2, "sslmode=prefer protects against nobody");
+    says(serve("postgres://root:secret@db.invalid/x?sslrootcert=/no/ca.pem"), 2, "in /no/ca.pem cannot be used: No such file");
     says(serve(""), 2, "there is no database URL: set DATABASE_URL");
     says(serve(&it.database.url()), 1, "is a superuser, so that row security would not bind it");
     says(serve(&it.url("worker")), 1, "is not a member of `tollgate_serve`");

@@ -22,7 +22,7 @@ impl World {
     }
 
     pub fn compensation(&mut self, scope: Scope, undo: u8) -> Option<Box<Compensation>> {
-        let act = Act { lane: undo, key: None, fingerprint: 0, independent: true, goes_on: true };
+        let act = Act { lane: undo, key: None, fingerprint: 0, independent: true, goes_on: true, terms: 0 };
         let fault = (undo == 2).then(|| ("no_such_tool".to_owned(), "gone".to_owned()));
         (undo > 0).then(|| Box::new(Compensation { action: self.action(scope, &act), fault }))
     }

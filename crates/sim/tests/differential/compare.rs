@@ -59,6 +59,7 @@ async fn lists(s: Arc<dyn Ports>, scope: Scope) -> Said<Vec<String>> {
     say(format!("{:?}", s.statuses(scope).await?));
     say(format!("{:?}", s.secrets(scope).await?));
     say(format!("{:?}", s.active_bundle(scope).await?));
+    say(format!("{:?}", s.queue(Some(scope)).await?));
     Ok(out)
 }
 

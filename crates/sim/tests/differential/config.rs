@@ -6,6 +6,7 @@ use tollgate_core::ledger::Kind;
 use tollgate_core::ports::{ApiKeyRecord, Deploy, ReplayRange, SecretCiphertext};
 
 use crate::ops::Op;
+use crate::terms::rules;
 use crate::world::{World, both, scope_of, shown};
 
 impl World {
@@ -15,7 +16,7 @@ impl World {
                 let (scope, entry) = (scope_of(scope), self.entry(Kind::Change, None));
                 shown(&both!(self, |s| s.append(scope, entry.clone())))
             }
-            Op::Deploy { scope } => {
+            Op::Deploy { scope, most } => {
                 let (id, scope) = (DeploymentId::from_bytes(self.id()), scope_of(scope));
                 let artifacts = vec![(Digest::of(b"policy"), "policy".to_owned(), b"permit".to_vec())];
                 let bundle = Digest::of(id.as_bytes());
@@ -23,7 +24,7 @@ impl World {
                     id,
                     bundle,
                     artifacts,
-                    rules: Default::default(),
+                    rules: rules(&scope, u32::from(most)),
                     entries: vec![self.entry(Kind::Change, None)],
                     at: self.now(),
                 };
@@ -80,7 +81,7 @@ impl World {
         if state.next > 0 {
             return "done before".to_owned();
         }
-        let new: Vec<_> = events.into_iter().map(|e| (e, self.new_runs(1, false).remove(0))).collect();
+        let new: Vec<_> = events.into_iter().map(|e| (e, self.new_runs(scope, 1, false, 0).remove(0))).collect();
         let expected = state.next + u64::from(stale);
         let answer = both!(self, |s| s.advance_replay(scope, id, expected, state.end.max(1), new.clone()));
         if answer.is_ok() {

@@ -14,6 +14,7 @@ use tollgate_core::scope::Scope;
 use tollgate_core::verdict::Principal;
 
 use crate::ops::{Act, Op};
+use crate::terms::terms;
 use crate::world::{World, both, scope_of, shown};
 
 /// A chain, a fan with its end, and one step alone.
@@ -31,10 +32,11 @@ fn plan(shape: u8) -> Arc<GraphPlan> {
 impl World {
     pub async fn graph(&mut self, op: &Op) -> String {
         match op {
-            Op::Start { scope, shape, claim } => {
+            Op::Start { scope, shape, terms: kind, claim } => {
+                let scope = scope_of(*scope);
                 let command = StartGraph {
-                    terms: Default::default(),
-                    scope: scope_of(*scope),
+                    terms: terms(&scope, *kind),
+                    scope,
                     run: RunId::from_bytes(self.id()),
                     plan: plan(*shape),
                     input: Stored::Inline(json!({"n": shape})),

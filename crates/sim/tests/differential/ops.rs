@@ -10,15 +10,16 @@ pub struct Act {
     pub fingerprint: u8,
     pub independent: bool,
     pub goes_on: bool,
+    pub terms: u8,
 }
 
 /// One command.
 #[derive(Clone, Debug)]
 pub enum Op {
-    Ingest { scope: u8, events: u8, key: Option<u8>, body: u8, operators: u8, strict: bool, claim: Option<u8>, stale: bool },
+    Ingest { scope: u8, events: u8, key: Option<u8>, body: u8, operators: u8, strict: bool, terms: u8, claim: Option<u8>, stale: bool },
     Submit { scope: u8, act: Act, key: Option<u8>, body: u8, claim: Option<u8> },
-    Session { which: u8, kind: u8, long: bool },
-    Claim { which: u8 },
+    Session { which: u8, kind: u8, labels: u8, long: bool },
+    Claim { which: u8, labels: u8 },
     Plan { pick: u8, acts: Vec<Act>, outcome: u8, strict: bool, claim: Option<u8> },
     Begin { pick: u8, stale: bool, other: bool, approved: bool },
     Dispose { pick: u8, how: u8, result: u8, hold: bool, claim: Option<u8>, undo: u8 },
@@ -34,12 +35,12 @@ pub enum Op {
     Wake,
     Lift { pick: u8 },
     Append { scope: u8 },
-    Deploy { scope: u8 },
+    Deploy { scope: u8, most: u8 },
     Status { scope: u8, name: u8, paused: bool },
     Secret { scope: u8, name: u8, remove: bool },
     Key { scope: u8 },
     Revoke { pick: u8 },
-    Start { scope: u8, shape: u8, claim: Option<u8> },
+    Start { scope: u8, shape: u8, terms: u8, claim: Option<u8> },
     Node { pick: u8, end: u8, act: Act, claim: Option<u8> },
     Stop { pick: u8 },
     Resume { pick: u8 },
@@ -52,8 +53,21 @@ pub enum Op {
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
-    (0..3u8, proptest::option::weighted(0.7, 0..3u8), 0..8u8, any::<bool>(), any::<bool>())
-        .prop_map(|(lane, key, fingerprint, independent, goes_on)| Act { lane, key, fingerprint: fingerprint / 7, independent, goes_on })
+    (0..3u8, proptest::option::weighted(0.7, 0..3u8), 0..8u8, any::<bool>(), any::<bool>(), any_terms()).prop_map(
+        |(lane, key, fingerprint, independent, goes_on, terms)| Act {
+            lane,
+            key,
+            fingerprint: fingerprint / 7,
+            independent,
+            goes_on,
+            terms,
+        },
+    )
+}
+
+/// On what terms a step waits; most on none.
+fn any_terms() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => Just(0u8), 1 => 1..6u8]
 }
 
 /// Any command; those that move work along come more often.
@@ -61,12 +75,14 @@ pub fn any_op() -> impl Strategy<Value = Op> {
     let session = || proptest::option::weighted(0.7, 0..3u8);
     let rarely = || proptest::bool::weighted(0.1);
     let often = prop_oneof![
-        2 => (0..3u8, 1..3u8, proptest::option::of(0..3u8), 0..4u8, 0..3u8, any::<bool>(), session(), rarely()).prop_map(
-            |(scope, events, key, body, operators, strict, claim, stale)| Op::Ingest { scope, events, key, body: body / 3, operators, strict, claim, stale }
+        2 => (0..3u8, 1..3u8, proptest::option::of(0..3u8), 0..4u8, 0..3u8, any::<bool>(), any_terms(), session(), rarely()).prop_map(
+            |(scope, events, key, body, operators, strict, terms, claim, stale)| Op::Ingest {
+                scope, events, key, body: body / 3, operators, strict, terms, claim, stale
+            }
         ),
         5 => (0..3u8, any_act(), proptest::option::weighted(0.1, 0..3u8), 0..4u8, session())
             .prop_map(|(scope, act, key, body, claim)| Op::Submit { scope, act, key, body: body / 3, claim }),
-        4 => (0..3u8).prop_map(|which| Op::Claim { which }),
+        4 => (0..3u8, 0..6u8).prop_map(|(which, labels)| Op::Claim { which, labels }),
         3 => (any::<u8>(), proptest::collection::vec(any_act(), 0..4), 0..8u8, any::<bool>(), session())
             .prop_map(|(pick, acts, outcome, strict, claim)| Op::Plan { pick, acts, outcome, strict, claim }),
         12 => (any::<u8>(), rarely(), rarely(), any::<bool>()).prop_map(|(pick, stale, other, approved)| Op::Begin { pick, stale, other, approved }),
@@ -74,7 +90,7 @@ pub fn any_op() -> impl Strategy<Value = Op> {
             .prop_map(|(pick, how, result, hold, claim, undo)| Op::Dispose { pick, how, result, hold, claim, undo }),
         2 => (any::<u8>(), any::<bool>(), 0..90u8).prop_map(|(pick, doubt, seconds)| Op::Defer { pick, doubt, seconds }),
         1 => any::<u8>().prop_map(|pick| Op::Look { pick }),
-        2 => (0..3u8, 0..3u8, session()).prop_map(|(scope, shape, claim)| Op::Start { scope, shape, claim }),
+        2 => (0..3u8, 0..3u8, any_terms(), session()).prop_map(|(scope, shape, terms, claim)| Op::Start { scope, shape, terms, claim }),
         5 => (any::<u8>(), 0..8u8, any_act(), session()).prop_map(|(pick, end, act, claim)| Op::Node { pick, end, act, claim }),
     ];
     let people = prop_oneof![
@@ -91,7 +107,7 @@ pub fn any_op() -> impl Strategy<Value = Op> {
         2 => any::<u8>().prop_map(|pick| Op::Resume { pick }),
     ];
     let time = prop_oneof![
-        2 => (0..3u8, 0..4u8, any::<bool>()).prop_map(|(which, kind, long)| Op::Session { which, kind, long }),
+        2 => (0..3u8, 0..4u8, 0..6u8, any::<bool>()).prop_map(|(which, kind, labels, long)| Op::Session { which, kind, labels, long }),
         3 => (0..30u16).prop_map(|seconds| Op::Tick { seconds }),
         1 => (60..400u16).prop_map(|seconds| Op::Tick { seconds }),
         2 => Just(Op::Fire),
@@ -100,7 +116,7 @@ pub fn any_op() -> impl Strategy<Value = Op> {
     ];
     let config = prop_oneof![
         (0..3u8).prop_map(|scope| Op::Append { scope }),
-        (0..3u8).prop_map(|scope| Op::Deploy { scope }),
+        (0..3u8, 0..4u8).prop_map(|(scope, most)| Op::Deploy { scope, most }),
         (0..3u8, 0..2u8, any::<bool>()).prop_map(|(scope, name, paused)| Op::Status { scope, name, paused }),
         (0..3u8, 0..2u8, any::<bool>()).prop_map(|(scope, name, remove)| Op::Secret { scope, name, remove }),
         (0..3u8).prop_map(|scope| Op::Key { scope }),

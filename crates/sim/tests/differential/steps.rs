@@ -14,6 +14,7 @@ use tollgate_core::terms::Labels;
 use tollgate_core::verdict::Principal;
 
 use crate::ops::{Act, Op};
+use crate::terms::{has, rules_of_all, terms};
 use crate::world::{World, both, scope_of, shown};
 
 impl World {
@@ -27,14 +28,14 @@ impl World {
         key.map(|k| Dedupe { route: "r".to_owned(), key: format!("k{k}"), fingerprint: Digest::of(&[body]), expires_at })
     }
 
-    pub fn new_runs(&mut self, n: u8, strict: bool) -> Vec<NewRun> {
+    pub fn new_runs(&mut self, scope: Scope, n: u8, strict: bool, kind: u8) -> Vec<NewRun> {
         (0..n)
             .map(|i| NewRun {
                 id: RunId::from_bytes(self.id()),
                 operator: format!("op{i}"),
                 bundle: Digest::of(b"b"),
                 strict,
-                terms: Default::default(),
+                terms: terms(&scope, kind),
             })
             .collect()
     }
@@ -44,18 +45,21 @@ impl World {
         for session in self.sessions {
             both!(self, |s| s.open_session(session, Duration::from_secs(600), Labels::default())).unwrap();
         }
+        for op in rules_of_all() {
+            self.configure(&op).await;
+        }
     }
 
     pub async fn step(&mut self, op: &Op) -> String {
         match op {
-            Op::Ingest { scope, events, key, body, operators, strict, claim, stale } => {
+            Op::Ingest { scope, events, key, body, operators, strict, terms: kind, claim, stale } => {
                 let scope = scope_of(*scope);
                 let mut batch = Vec::new();
                 for i in 0..*events {
                     // The second event of a batch under the same key is a repetition.
                     let dedupe = self.dedupe(*key, *body);
                     let event = self.event(scope, body.wrapping_add(i));
-                    let runs = self.new_runs(*operators, *strict);
+                    let runs = self.new_runs(scope, *operators, *strict, *kind);
                     batch.push(IngestEvent { event, dedupe, runs });
                 }
                 let (rev, session) = (self.rev(*stale).await, self.session(*claim));
@@ -91,24 +95,24 @@ impl World {
                 }
                 shown(&answer)
             }
-            Op::Session { which, kind, long } => {
+            Op::Session { which, kind, labels, long } => {
                 let (session, ttl) = (self.sessions[usize::from(*which) % 3], Duration::from_secs(if *long { 600 } else { 30 }));
                 match kind {
-                    0 | 1 => shown(&both!(self, |s| s.open_session(session, ttl, Labels::default()))),
+                    0 | 1 => shown(&both!(self, |s| s.open_session(session, ttl, has(*labels)))),
                     2 => shown(&both!(self, |s| s.renew(session, ttl))),
                     _ => shown(&both!(self, |s| s.close_session(session))),
                 }
             }
-            Op::Claim { which } => self.claim(*which).await,
+            Op::Claim { which, labels } => self.claim(*which, *labels).await,
             Op::Plan { pick, acts, outcome, strict, claim } => self.plan(*pick, acts, *outcome, *strict, *claim).await,
             other => panic!("{other:?}"),
         }
     }
 
     /// Takes everything there is: in which order is each engine's own affair.
-    async fn claim(&mut self, which: u8) -> String {
+    async fn claim(&mut self, which: u8, labels: u8) -> String {
         let session = self.sessions[usize::from(which) % 3];
-        let _ = both!(self, |s| s.open_session(session, Duration::from_secs(300), Labels::default()));
+        let _ = both!(self, |s| s.open_session(session, Duration::from_secs(300), has(labels)));
         let sorted = |mut found: Result<Vec<Claimed>, _>| {
             if let Ok(found) = &mut found {
                 found.sort_by_key(|c| (c.run, c.step));

@@ -141,7 +141,7 @@ impl World {
         let proposal = json!({"tool": "t.x", "args": {"n": self.n}, "entity_key": format!("e{}", act.lane), "idempotency_key": act.key.map(|k| format!("k{k}")),
             "value": null, "independent": act.independent, "continue_on_failure": act.goes_on});
         NewAction {
-            terms: Default::default(),
+            terms: crate::terms::terms(&scope, act.terms),
             id: ActionId::from_bytes(id),
             proposal: serde_json::from_value(proposal).unwrap(),
             tool_digest: None,

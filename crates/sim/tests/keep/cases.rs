@@ -8,12 +8,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tollgate_core::event::Event;
 use tollgate_core::graph::Stored;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::RunId;
 use tollgate_core::ledger::{Report, verify};
-use tollgate_core::ports::{Clock, Desk, DeskError, ExportFilter};
+use tollgate_core::ports::{Clock, Desk, DeskError, ExportFilter, IngestEvent, NewRun};
+use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::spec::Ordering;
+use tollgate_core::terms::Terms;
 use tollgate_sim::{House, Mistake, someone};
 use tollgate_testkit::{Behaviour, FakeCompute, FakePolicy, scope};
 use tollgate_worker::{Ages, Archive, Retained};
@@ -86,6 +89,35 @@ async fn runs(h: &House) -> usize {
 async fn events(h: &House) -> usize {
     h.store.publish().await.unwrap();
     h.store.events_after(scope(), 0, 10_000).await.unwrap().len()
+}
+
+/// An event of test mode that starts a run, and nothing after it.
+async fn quiet(h: &House) -> Scope {
+    let quiet = Scope { mode: Mode::Test, ..scope() };
+    let event = Event { scope: quiet, ..tollgate_testkit::event(h.ids.uuid(), h.clock.now(), &serde_json::json!([])) };
+    let id = RunId::from_bytes(h.ids.uuid());
+    let run = NewRun { terms: Terms::default(), id, operator: "op".to_owned(), bundle: Digest::of(b"bundle"), strict: false };
+    let rev = h.store.config_rev().await.unwrap();
+    h.store.ingest(quiet, rev, vec![IngestEvent { event, dedupe: None, runs: vec![run] }], None).await.unwrap();
+    quiet
+}
+
+#[tokio::test]
+async fn who_follows_a_quiet_tenant_is_not_told_that_it_missed_something() {
+    let h = house();
+    let quiet = quiet(&h).await;
+    actions(&h, 0..3).await;
+    h.store.publish().await.unwrap();
+    let seen = h.store.changes_after(quiet, None, 0).await.unwrap();
+    assert!(!seen.found.is_empty() && !seen.more);
+    h.clock.advance(DAY * 100);
+    actions(&h, 3..5).await;
+    h.store.publish().await.unwrap();
+    let from = h.store.changes_from(scope()).await.unwrap();
+    once(&h, ages(30, 90, 400), &Arc::new(Shelf::default())).await.unwrap();
+    assert!(h.store.changes_from(scope()).await.unwrap() > from, "what is old is gone where something newer is");
+    assert!(h.store.changes_from(quiet).await.unwrap().is_some_and(|from| from <= seen.to));
+    assert_eq!(h.store.changes_after(quiet, None, seen.to).await.unwrap().found, []);
 }
 
 #[tokio::test]

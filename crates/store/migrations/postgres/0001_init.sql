@@ -1,6 +1,6 @@
 -- Postgres, version 1. Ids are uuid, instants microseconds, digests 32 bytes. Every table says whose it is; row security below.
--- Unique keys lie in hash partitions; events and ledger bodies are partitioned by the time that their ids begin with, so that retention
--- drops files. Each index names the query that needs it; there is no other.
+-- Unique keys lie in tables of their own that no time divides; events and ledger bodies are partitioned by the time that their ids begin
+-- with, so that retention drops files. Each index names the query that needs it; there is no other.
 
 CREATE TABLE meta (k text PRIMARY KEY, v bigint NOT NULL);
 

@@ -165,7 +165,8 @@ BEGIN
   last := CASE WHEN cardinality(seen) = p_limit THEN seen[p_limit] END;
 END $$;
 
--- Changes of the next positions. The newest stays, since the publisher counts on from it.
+-- Changes of the next positions. The newest of each tenant and mode stays: the publisher counts on from the newest of all, and who follows a
+-- quiet tenant finds out that nothing came after.
 CREATE OR REPLACE FUNCTION keep_changes(p_before bigint, p_from bigint, p_limit int, OUT gone bigint, OUT last bigint)
 LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
@@ -180,7 +181,8 @@ BEGIN
   IF past IS NULL OR oldest >= p_before THEN
     RETURN;
   END IF;
-  DELETE FROM outbox o WHERE o.pos > p_from AND o.pos <= past AND o.at < p_before AND o.pos < (SELECT max(n.pos) FROM outbox n);
+  DELETE FROM outbox o WHERE o.pos > p_from AND o.pos <= past AND o.at < p_before
+    AND EXISTS (SELECT FROM outbox n WHERE n.pos > o.pos AND n.tenant_id = o.tenant_id AND n.mode = o.mode);
   GET DIAGNOSTICS gone = ROW_COUNT;
   last := CASE WHEN seen = p_limit THEN past END;
 END $$;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
 use tollgate_core::ports::StoreError;
 use tollgate_core::scope::{Mode, Scope};
 
 use crate::error::{OrStore, Result};
+use crate::postgres::options::Login;
 use crate::value::Value;
 
 /// What a connection is for.
@@ -172,8 +173,8 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Opens one.
-    pub(crate) async fn open(config: &Config, purpose: Purpose) -> Result<Self> {
-        let (client, connection) = config.connect(NoTls).await.or_store()?;
+    pub(crate) async fn open(login: &Login, purpose: Purpose) -> Result<Self> {
+        let (client, connection) = login.connect().await.or_store()?;
         tokio::spawn(async move {
             // Whoever uses the client hears of it.
             let _ = connection.await;

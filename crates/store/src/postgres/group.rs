@@ -21,7 +21,7 @@ use crate::postgres::connection::{Connection, Fault, Param, Purpose, Request, Te
 use crate::postgres::fetch;
 use crate::postgres::flush;
 use crate::postgres::listen::Wire;
-use crate::postgres::options::Role;
+use crate::postgres::options::{Login, Role};
 use crate::postgres::statics::{Statics, expect_lock};
 use crate::postgres::tx::PgTx;
 use crate::row::Row;
@@ -77,7 +77,7 @@ where
 
 /// What committers share.
 pub(crate) struct Shared {
-    pub(crate) config: tokio_postgres::Config,
+    pub(crate) login: Login,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) role: Role,
     pub(crate) statics: Statics,
@@ -200,7 +200,7 @@ impl Committer {
         let mut connection = match self.connection.take().filter(|c| !c.is_broken()) {
             Some(c) => c,
             // Nothing was sent yet.
-            None => Connection::open(&shared.config, Purpose::Commit).await.map_err(Fault::Said)?,
+            None => Connection::open(&shared.login, Purpose::Commit).await.map_err(Fault::Said)?,
         };
         let tenants = Tenants::of(scopes.iter().copied());
         for _ in 0..ROUNDS_MAX {

@@ -47,7 +47,7 @@ impl Postgres {
     /// somebody's transaction is in its way it stops, and goes on at the next turn.
     async fn tidy(&self) -> Result<u64> {
         let Some(admin) = &self.admin else { return Ok(0) };
-        let mut connection = Connection::open(&admin.config, Purpose::Upkeep).await?;
+        let mut connection = Connection::open(admin, Purpose::Upkeep).await?;
         let names = |answers: &[Vec<tokio_postgres::Row>]| -> Result<Vec<String>> {
             answers.iter().flatten().map(|r| Row::Postgres(r).at(0)).collect()
         };
@@ -95,7 +95,7 @@ impl Postgres {
             StoreError::Conflict(why.to_owned())
         };
         let admin = self.admin.as_ref().ok_or_else(none)?;
-        let mut connection = Connection::open(&admin.config, Purpose::Upkeep).await?;
+        let mut connection = Connection::open(admin, Purpose::Upkeep).await?;
         let answers = connection.send(&[Request::new(text, params)]).await?;
         let row = answers.iter().flatten().next().map(Row::Postgres);
         read(row.ok_or_else(|| StoreError::Corrupt("a function answered nothing".to_owned()))?)

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
 
 use super::migrate::said;
+use super::options::Login;
 use super::store::PgStore;
 use crate::backend::Committed;
 
@@ -98,17 +99,17 @@ impl PgStore {
     pub fn listen(&self, hear: impl Fn(Heard) + Send + Sync + 'static) {
         let shared = &self.engine.shared;
         shared.wire.used.store(true, Ordering::Release);
-        let mut config = shared.config.clone();
-        config.keepalives_idle(SILENCE).keepalives_interval(SILENCE_BETWEEN).keepalives_retries(3);
-        let line = Line(tokio::spawn(serve(config, Arc::clone(&shared.wire), Arc::new(hear))));
+        let mut login = shared.login.clone();
+        login.config.keepalives_idle(SILENCE).keepalives_interval(SILENCE_BETWEEN).keepalives_retries(3);
+        let line = Line(tokio::spawn(serve(login, Arc::clone(&shared.wire), Arc::new(hear))));
         *self.engine.line.lock() = Some(line);
     }
 }
 
-async fn serve(config: Config, wire: Arc<Wire>, hear: Hear) {
+async fn serve(login: Login, wire: Arc<Wire>, hear: Hear) {
     let mut wait = WAIT_FIRST;
     loop {
-        match open(&config, &hear).await {
+        match open(&login, &hear).await {
             Ok((client, mut ended)) => {
                 hear(Heard::Up);
                 wait = WAIT_FIRST;
@@ -132,8 +133,8 @@ impl Drop for Reading {
 }
 
 /// A connection that listens.
-async fn open(config: &Config, hear: &Hear) -> Result<(Client, Reading), tokio_postgres::Error> {
-    let (client, mut connection) = config.connect(NoTls).await?;
+async fn open(login: &Login, hear: &Hear) -> Result<(Client, Reading), tokio_postgres::Error> {
+    let (client, mut connection) = login.connect().await?;
     let own = Arc::new(std::sync::atomic::AtomicI32::new(0));
     let (hear, known) = (Arc::clone(hear), Arc::clone(&own));
     let reading = tokio::spawn(async move {

@@ -1,8 +1,9 @@
 //! Migrations, run by the binary: forward only, safe when several processes start at once.
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::options::{Login, SetupError};
+use super::tls::refusal;
 
 /// The version this binary writes and reads.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -58,8 +59,11 @@ pub async fn migrate(login: &Login) -> Result<(i64, i64), SetupError> {
 }
 
 pub(super) async fn connect(login: &Login) -> Result<Client, SetupError> {
-    let unreachable = |e: tokio_postgres::Error| SetupError::Unreachable { shown: login.shown(), message: said(&e) };
-    let (client, connection) = login.config.connect(NoTls).await.map_err(unreachable)?;
+    let unreachable = |e: tokio_postgres::Error| match refusal(&e) {
+        Some(message) => SetupError::Untrusted { shown: login.shown(), message },
+        None => SetupError::Unreachable { shown: login.shown(), message: said(&e) },
+    };
+    let (client, connection) = login.connect().await.map_err(unreachable)?;
     tokio::spawn(async move {
         // Whoever uses the client hears of it.
         let _ = connection.await;
@@ -70,6 +74,9 @@ pub(super) async fn connect(login: &Login) -> Result<Client, SetupError> {
 /// What the server said, or why it said nothing.
 pub(super) fn said(e: &tokio_postgres::Error) -> String {
     use std::error::Error as _;
+    if let Some(why) = refusal(e) {
+        return why;
+    }
     e.as_db_error().map_or_else(|| e.source().map_or_else(|| e.to_string(), ToString::to_string), |db| db.message().to_owned())
 }
 

@@ -22,6 +22,7 @@ mod statics;
 mod stats;
 mod store;
 mod table;
+mod tls;
 mod tx;
 
 pub use listen::Heard;
@@ -30,3 +31,4 @@ pub use migrate::migrate;
 pub use options::{Login, PgOptions, Role, SetupError};
 pub use provision::{create_database, create_login, drop_database, drop_logins};
 pub use store::PgStore;
+pub(crate) use tls::refusal;

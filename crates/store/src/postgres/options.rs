@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio_postgres_rustls::MakeRustlsConnect;
 use tollgate_core::ports::Clock;
 
+use super::tls::Asked;
 use crate::backend::Committed;
 
 /// What a process is, and so what it may do.
@@ -28,7 +30,8 @@ impl Role {
 /// Where the database is and who logs in.
 #[derive(Clone)]
 pub struct Login {
-    pub(crate) config: tokio_postgres::Config,
+    pub(super) config: tokio_postgres::Config,
+    pub(super) tls: MakeRustlsConnect,
 }
 
 impl std::fmt::Debug for Login {
@@ -38,11 +41,17 @@ impl std::fmt::Debug for Login {
 }
 
 impl Login {
-    /// Reads a URL such as `postgres://user:password@host:5432/database`.
+    /// Reads a URL such as `postgres://user:password@host:5432/database`. With `sslmode=require`, `verify-ca` or `verify-full`, and by
+    /// itself for any host but this one, connections are TLS with a certificate that verifies, against the system's roots or
+    /// `sslrootcert`.
     ///
     /// # Errors
-    /// When it is none. The message never shows the password.
+    /// When it is none, or its root certificates cannot be used. The message never shows the password.
     pub fn parse(url: &str) -> Result<Self, SetupError> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(SetupError::BadUrl("it does not begin with postgres://".to_owned()));
+        }
+        let (url, asked) = Asked::take(url)?;
         let mut config: tokio_postgres::Config = url.parse().map_err(|e: tokio_postgres::Error| {
             let cause = std::error::Error::source(&e).map(ToString::to_string).unwrap_or_default();
             SetupError::BadUrl(cause)
@@ -50,12 +59,13 @@ impl Login {
         if config.get_hosts().is_empty() || config.get_user().is_none() || config.get_dbname().is_none() {
             return Err(SetupError::BadUrl("it names no host, user or database".to_owned()));
         }
-        if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(SetupError::NoTls);
+        if config.get_hosts().iter().any(|h| matches!(h, tokio_postgres::config::Host::Tcp(name) if name.contains('@'))) {
+            return Err(SetupError::BadUrl("an `@` in its user or password is written %40".to_owned()));
         }
+        let tls = asked.settle(&mut config)?;
         config.connect_timeout(std::time::Duration::from_secs(5));
         config.application_name("tollgate");
-        Ok(Self { config })
+        Ok(Self { config, tls })
     }
 
     /// The same login, shown under this name among the database's connections.
@@ -99,11 +109,25 @@ pub enum SetupError {
     /// The URL is none.
     #[error("the database URL cannot be used: {0}; it looks like postgres://user:password@host:5432/database")]
     BadUrl(String),
-    /// TLS was asked for.
-    #[error(
-        "the database URL says sslmode=require, and this build speaks no TLS to Postgres: use a local socket, a private network or a TLS proxy"
-    )]
-    NoTls,
+    /// What it says of TLS cannot be done.
+    #[error("the database URL cannot be used: {0}")]
+    BadTls(String),
+    /// The certificates that its own is to be verified against.
+    #[error("the root certificates {roots} cannot be used: {message}; sslrootcert names a PEM file of the CA that signed the database's")]
+    BadRoots {
+        /// Where they are.
+        roots: String,
+        /// What is wrong with them.
+        message: String,
+    },
+    /// It speaks no TLS, or its certificate does not verify. Nothing was said to it, the password least of all.
+    #[error("the database {shown} is not talked to: {message}")]
+    Untrusted {
+        /// The URL without its password.
+        shown: String,
+        /// Why, and what to do.
+        message: String,
+    },
     /// It does not answer.
     #[error("the database {shown} cannot be reached: {message}")]
     Unreachable {

@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::{Config, Row};
+use tokio_postgres::Row;
 use tollgate_core::ports::StoreError;
 
 use crate::error::Result;
 use crate::postgres::connection::{Connection, Fault, Purpose, Request, Tenants};
+use crate::postgres::options::Login;
 
 /// How long a read waits for a connection.
 const WAIT: Duration = Duration::from_secs(5);
 
 /// The pool.
 pub(crate) struct Pool {
-    config: Config,
+    login: Login,
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
 }
@@ -31,8 +32,8 @@ struct Pooled {
 
 impl Pool {
     /// A pool of at most so many.
-    pub(crate) fn new(config: Config, max: usize) -> Self {
-        Self { config, idle: Arc::default(), permits: Arc::new(Semaphore::new(max)) }
+    pub(crate) fn new(login: Login, max: usize) -> Self {
+        Self { login, idle: Arc::default(), permits: Arc::new(Semaphore::new(max)) }
     }
 
     /// Reads. A connection that broke while it lay idle is no reason to fail: a read changes nothing and is asked once more.
@@ -61,7 +62,7 @@ impl Pool {
         };
         let connection = match found {
             Some(c) => c,
-            None => Connection::open(&self.config, Purpose::Read).await?,
+            None => Connection::open(&self.login, Purpose::Read).await?,
         };
         Ok(Pooled { connection: Some(connection), idle: Arc::clone(&self.idle), _permit: permit })
     }

@@ -82,7 +82,7 @@ impl Postgres {
         check(&login, role).await?;
         let (queue, commands) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            config: login.config.clone(),
+            login: login.clone(),
             clock,
             role,
             statics: Statics::default(),
@@ -93,7 +93,7 @@ impl Postgres {
             specs: parking_lot::Mutex::new(lru::LruCache::new(SPECS)),
         });
         let committers = (0..COMMITTERS).map(|_| tokio::spawn(Committer::new(Arc::clone(&shared)).serve())).collect();
-        let pool = Arc::new(Pool::new(login.config, readers.max(1)));
+        let pool = Arc::new(Pool::new(login, readers.max(1)));
         let actions = Lookup::start(Arc::clone(&pool), query::actions::together());
         let reason_steps = Lookup::start(Arc::clone(&pool), query::events::reason_steps_together());
         let (hand, positions) = (Mutex::new(None), Mutex::new(None));
@@ -111,7 +111,7 @@ impl Postgres {
             inline,
             apart: None,
         };
-        engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: login_shown(&engine), message: e.to_string() })?;
+        engine.learn_scopes().await.map_err(|e| SetupError::Unreachable { shown: engine.shared.login.shown(), message: e.to_string() })?;
         Ok(engine)
     }
 
@@ -141,7 +141,7 @@ impl Postgres {
         let mut hand = self.hand.lock().await;
         let mut connection = match hand.take().filter(|c| !c.is_broken()) {
             Some(c) => c,
-            None => Connection::open(&self.shared.config, Purpose::Commit).await?,
+            None => Connection::open(&self.shared.login, Purpose::Commit).await?,
         };
         let answers = connection.send_as(&tenants, &requests).await;
         *hand = Some(connection);
@@ -154,7 +154,7 @@ impl Postgres {
         let mut place = self.positions.lock().await;
         let connection = match place.take().filter(|c| !c.is_broken()) {
             Some(c) => c,
-            None => Connection::open(&self.shared.config, Purpose::Commit).await?,
+            None => Connection::open(&self.shared.login, Purpose::Commit).await?,
         };
         Ok((place, connection))
     }
@@ -208,10 +208,6 @@ impl Postgres {
         let injected = self.shared.clock.as_ref().map(|c| c.now());
         Param::One(injected.into())
     }
-}
-
-fn login_shown(engine: &Postgres) -> String {
-    Login { config: engine.shared.config.clone() }.shown()
 }
 
 /// Row security must bind this login, and the schema must be this program's.

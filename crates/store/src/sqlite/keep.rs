@@ -209,7 +209,8 @@ async fn events(engine: &Sqlite, before: Timestamp, from: Option<u128>) -> Resul
     Ok(Retired { gone, next: (count == SLICE).then(|| u128::try_from(last).unwrap_or(0)) })
 }
 
-/// Changes of the next positions. The newest stays, or its position would be given again.
+/// Changes of the next positions. The newest of each tenant and mode stays: of all, or its position would be given again; of each, so that who
+/// follows a quiet one finds out that nothing came after.
 async fn changes(engine: &Sqlite, before: Timestamp, from: Option<u128>) -> Result<Retired> {
     let from = from.and_then(|f| i64::try_from(f).ok()).unwrap_or(0);
     let (last, oldest, count): (Option<i64>, Option<i64>, i64) = engine
@@ -220,7 +221,8 @@ async fn changes(engine: &Sqlite, before: Timestamp, from: Option<u128>) -> Resu
         })
         .await?;
     let Some(last) = last.filter(|_| oldest.is_some_and(|at| at < before.as_micros())) else { return Ok(Retired::default()) };
-    let sql = "DELETE FROM outbox WHERE pos > ?1 AND pos <= ?2 AND at < ?3 AND pos < (SELECT MAX(pos) FROM outbox)";
+    let sql = "DELETE FROM outbox AS o WHERE o.pos > ?1 AND o.pos <= ?2 AND o.at < ?3
+         AND EXISTS (SELECT 1 FROM outbox n WHERE n.pos > o.pos AND n.tenant_id = o.tenant_id AND n.mode = o.mode)";
     let gone = engine.command(move |tx| Ok(tx.exec(sql, params![from, last, before.as_micros()])? as u64)).await?;
     Ok(Retired { gone, next: (count == SLICE).then(|| u128::try_from(last).unwrap_or(0)) })
 }

@@ -15,3 +15,4 @@ mod row_security;
 mod schema;
 mod source;
 mod statements;
+mod tls;

@@ -34,6 +34,7 @@ const IN_ORDER: &[(&str, &str)] = &[
     ("WITH found AS (SELECT n FROM outbox_queue ORDER BY n LIMIT", "the queue from its front"),
     ("SELECT * FROM ready ORDER BY n LIMIT", "the queue from its front"),
     ("SELECT at FROM timers ORDER BY at LIMIT", "the first of the index"),
+    ("SELECT 1 AS held, fence FROM held WHERE step =", "one step, of the form that is apart"),
     ("SELECT pos - changes AS before FROM outbox", "the first of the index; on SQLite, the first row of the tenant"),
     ("SELECT EXISTS (SELECT 1 FROM ready)", "whether there is any"),
     ("SELECT COALESCE(MAX(pos), 0) + 1", "the end of an index"),

@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 use tollgate_core::graph::{EntryKind, Stored, check_journal, context, retry, step_request};
 use tollgate_core::hash::Digest;
 use tollgate_core::id::RunId;
-use tollgate_core::ports::{
-    Blob, Claimed, FinishNode, NodeEnd, NodeFault, NodeRecord, Program, Step, StoreError,
-};
+use tollgate_core::ports::{Blob, Claimed, FinishNode, NodeEnd, NodeFault, NodeRecord, Program, Step, StoreError};
 
 use super::{Engine, poison};
 

@@ -20,7 +20,13 @@ pub(super) fn kills(claimed: &Claimed) -> Option<String> {
 impl Engine {
     /// Ends an action without looking at anything that could take this worker down too: `failed` when nothing was called that is not settled,
     /// `unknown` otherwise. One that takes an effect back is parked.
-    pub(super) async fn give_up(&self, claimed: Claimed, record: &ActionRecord, active: &Active, why: String) -> Result<Outcome, StoreError> {
+    pub(super) async fn give_up(
+        &self,
+        claimed: Claimed,
+        record: &ActionRecord,
+        active: &Active,
+        why: String,
+    ) -> Result<Outcome, StoreError> {
         tracing::error!(action = %record.id, tool = %record.proposal.tool, why, "an action is given up");
         let ending = |disposition| Ending::new(disposition, REASON).detail(why);
         let ending = match &record.open {

@@ -36,7 +36,7 @@ fn house_of(ordering: Ordering) -> House {
 
 /// Polls once and drops: the worker dies in the middle.
 fn crash<F: Future>(future: F) {
-    // The budget of the test's task is never filled up while it polls by hand, and what had used it up would look like a call.
+    // Polled by hand, it would never get a budget of the runtime back.
     let mut future = Box::pin(tokio::task::unconstrained(future));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(future.as_mut().poll(&mut cx), Poll::Pending), "it was to hang in the call");

@@ -63,7 +63,7 @@ async fn a_poison_operator_is_given_up_after_its_deaths() {
     kills(&h, DEATHS_MAX).await;
     h.settle(&h.worker().await.unwrap()).await.unwrap();
     let run = h.store.run(scope(), run).await.unwrap().unwrap();
-    assert_eq!((run.state, run.actions), (RunState::Failed, 0));
+    assert_eq!((run.state, run.actions), (RunState::ProposalFailed, 0));
     assert!(run.reason.as_deref().is_some_and(|e| e.contains("worker_died: 5 workers")), "{:?}", run.reason);
     assert_eq!(ends(&h).await, []);
 }
@@ -106,11 +106,20 @@ async fn a_poison_compensation_waits_for_a_person() {
     let h = house();
     let w = h.worker().await.unwrap();
     h.send(&[House::action("remote.once_undo", "a")]).await.unwrap();
-    super::governed::mid_call(&h, &w, async || super::governed::cancel(&h).await).await.unwrap();
+    let reason = h.claim(&w).await.unwrap()[0];
+    // Apart, the action is handed out a moment later.
+    let action = match w.step(reason).await.unwrap().pop() {
+        Some(action) => action,
+        None => h.claim(&w).await.unwrap()[0],
+    };
+    let call = async || w.step(action).await.map(drop);
+    super::governed::until_called(&h, call(), async || super::governed::cancel(&h).await).await.unwrap();
+    let undo = async || h.actions().await.unwrap().into_values().find(|a| a.compensates.is_some()).unwrap();
+    assert_eq!(undo().await.state.as_str(), "ready");
     h.lapse().await.unwrap();
     kills(&h, DEATHS_MAX).await;
     h.settle(&h.worker().await.unwrap()).await.unwrap();
-    let undo = h.actions().await.unwrap().into_values().find(|a| a.compensates.is_some()).unwrap();
+    let undo = undo().await;
     assert_eq!((undo.state.as_str(), undo.reason.as_deref(), effects(&h, "undo-a")), ("blocked", Some("worker_died"), 0));
     // Whoever changes what governs it lets it try again.
     h.policy.set(Verdict::Allow);

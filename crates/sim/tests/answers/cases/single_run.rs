@@ -161,6 +161,20 @@ async fn one_run_needs_room_under_each_of_its_limits() {
 }
 
 #[tokio::test]
+async fn limited_actions_of_one_run_get_in_one_by_one() {
+    let h = house();
+    h.limit(1, 1).await.unwrap();
+    let (_, before) = h.send(&[House::action("remote.keyed", "a")]).await.unwrap();
+    let (_, mine) = h.send(&[House::action("remote.keyed", "b"), House::action("remote.once", "c")]).await.unwrap();
+    let w = h.worker().await.unwrap();
+    settle(&h, &w, mine).await;
+    assert_eq!((stands(&h, mine).await.state, effects(&h, "b"), effects(&h, "c")), (RunState::Succeeded, 1, 1));
+    is_untouched(&h, before).await;
+    h.settle(&w).await.unwrap();
+    assert_eq!(ends(&h).await, [Disposition::Applied; 3]);
+}
+
+#[tokio::test]
 async fn one_run_waits_for_a_worker_with_its_labels() {
     let h = house();
     let (gpu, tool) = (label_of(&set(&["gpu"])), limit("t.x", None));
