@@ -43,7 +43,6 @@ const IN_ORDER: &[(&str, &str)] = &[
     ("SELECT due AS n, * FROM held WHERE session =", "what is held at a time, when a process ends"),
     ("DELETE FROM idempotency WHERE", "as many as its limit, every few minutes"),
     ("SELECT tenant_id, mode, route, key FROM idempotency WHERE expires_at", "the same on SQLite"),
-    ("SELECT 1 AS held, fence FROM held WHERE step", "effects and steps apart, which embedded nobody does but tests"),
     ("SELECT * FROM parked WHERE run_id", "a worker for one run; embedded, one process takes everything"),
     ("SELECT * FROM ready WHERE run_id", "the same"),
     ("SELECT state, reason, EXISTS (SELECT 1 FROM ready q", "the same"),
