@@ -11,6 +11,8 @@ mod hands;
 mod journey;
 #[path = "program/keep.rs"]
 mod keep;
+#[path = "program/one_run.rs"]
+mod one_run;
 #[path = "program/outages.rs"]
 mod outages;
 #[path = "program/processes.rs"]

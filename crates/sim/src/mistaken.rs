@@ -12,8 +12,9 @@ use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ledger::Disposition;
 use tollgate_core::ports::{
     ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, CallRequest, Claimed,
-    Defer, Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, RenderError,
-    Rendered, Resolve, SecretLease, StartGraph, Step, StoreError, StorePlan, SubmitAction, Submitted, ToolCaller, VerifyAnswer,
+    ClaimedOf, Defer, Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord,
+    RenderError, Rendered, Resolve, RunStands, SecretLease, StartGraph, Step, StoreError, StorePlan, SubmitAction, Submitted, ToolCaller,
+    VerifyAnswer,
 };
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::terms::Labels;
@@ -181,6 +182,19 @@ impl DurableExec for Mistaken {
             self.granted(&out);
             Ok(out)
         })
+    }
+    fn claim_of(&self, session: SessionId, scope: Scope, run: RunId, limit: u32) -> Out<'_, ClaimedOf> {
+        Box::pin(async move {
+            let out = self.exec.claim_of(session, scope, run, limit).await?;
+            self.granted(&out.claimed);
+            Ok(out)
+        })
+    }
+    fn scope_of(&self, run: RunId) -> Out<'_, Option<Scope>> {
+        self.exec.scope_of(run)
+    }
+    fn stands(&self, scope: Scope, run: RunId) -> Out<'_, Option<RunStands>> {
+        self.exec.stands(scope, run)
     }
     fn pending(&self) -> Out<'_, bool> {
         self.exec.pending()

@@ -11,9 +11,9 @@ use tollgate_core::graph::GraphSpec;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, Claimed, Clock, Defer,
-    Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, Resolve, StartGraph, Step,
-    StoreError, StorePlan, SubmitAction, Submitted,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, Authority, BeginAttempt, Begun, Block, BoxFuture, Claimed, ClaimedOf,
+    Clock, Defer, Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, Resolve,
+    RunStands, StartGraph, Step, StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::terms::Labels;
@@ -237,6 +237,19 @@ impl DurableExec for Watch {
             self.granted(&out);
             Ok(out)
         })
+    }
+    fn claim_of(&self, session: SessionId, scope: Scope, run: RunId, limit: u32) -> Out<'_, ClaimedOf> {
+        Box::pin(async move {
+            let out = self.exec.claim_of(session, scope, run, limit).await?;
+            self.granted(&out.claimed);
+            Ok(out)
+        })
+    }
+    fn scope_of(&self, run: RunId) -> Out<'_, Option<Scope>> {
+        self.exec.scope_of(run)
+    }
+    fn stands(&self, scope: Scope, run: RunId) -> Out<'_, Option<RunStands>> {
+        self.exec.stands(scope, run)
     }
     fn pending(&self) -> Out<'_, bool> {
         self.exec.pending()

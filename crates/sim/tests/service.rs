@@ -8,11 +8,13 @@ use std::time::Duration;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, EntryId};
 use tollgate_core::ledger::{Disposition, Frontier};
-use tollgate_core::ports::{BoxFuture, LedgerLog, StoreError, StoredEntry, SubjectKeyRow};
+use tollgate_core::ports::{Answer, ApprovalFilter, BoxFuture, Desk, LedgerLog, Page, StoreError, StoredEntry, SubjectKeyRow};
+use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 use tollgate_core::spec::Ordering;
-use tollgate_sim::House;
-use tollgate_testkit::{Loss, Point};
+use tollgate_core::verdict::Verdict;
+use tollgate_sim::{House, someone};
+use tollgate_testkit::{Loss, Point, scope};
 use tollgate_worker::{Options, Service};
 
 const OPTIONS: Options = Options {
@@ -69,6 +71,50 @@ async fn steps_that_a_lost_answer_handed_on_are_handed_back() {
         assert_eq!(disposed(&h, 2).await, [Disposition::Applied, Disposition::Applied], "{point:?}");
         service.stop().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_for_one_run_ends_with_it_and_leaves_the_rest() {
+    for lost in [None, Some(Point::Plan), Some(Point::Dispose)] {
+        let h = House::new(1, Ordering::Relaxed).unwrap();
+        h.send(&[House::action("remote.keyed", "a")]).await.unwrap();
+        let (_, mine) = h.send(&[House::action("remote.keyed", "b"), House::action("remote.once", "c")]).await.unwrap();
+        if let Some(point) = lost {
+            h.effects.lose(point, Loss::AfterCommit);
+        }
+        let service = h.service(OPTIONS);
+        let end = service.start_run(scope(), mine).await.unwrap().await.unwrap();
+        assert_eq!(end.state, RunState::Succeeded, "{lost:?}");
+        service.stop().await;
+        let done: Vec<_> = h.disposed().await.unwrap().iter().map(|a| a.run).collect();
+        assert_eq!(done, [mine, mine], "{lost:?}");
+        assert!(h.store.pending().await.unwrap(), "{lost:?}: another run waits for another worker");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_for_one_run_waits_with_it_until_it_is_told_to_stop() {
+    let h = House::new(1, Ordering::Relaxed).unwrap();
+    h.policy.set(Verdict::RequireApproval);
+    let (_, mine) = h.send(&[House::action("remote.keyed", "a")]).await.unwrap();
+    let asked = async || {
+        let filter = ApprovalFilter { status: Some("open".to_owned()), queue: None };
+        h.store.list_approvals(scope(), filter, Page { before: None, limit: 9 }).await.unwrap().pop().map(|l| l.item.id)
+    };
+    let service = h.service(OPTIONS);
+    let over = service.start_run(scope(), mine).await.unwrap();
+    while asked().await.is_none() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    service.stop().await;
+    assert!(over.await.is_err(), "it has not ended");
+    // The next one goes on where it stands.
+    let service = h.service(OPTIONS);
+    let over = service.start_run(scope(), mine).await.unwrap();
+    let answer = Answer { approval: asked().await.unwrap(), queue: None, binding: None, comment: None };
+    h.desk().approve(&someone(), answer).await.unwrap();
+    assert_eq!(over.await.unwrap().state, RunState::Succeeded);
+    service.stop().await;
 }
 
 /// A ledger in which an entry waits for its position until somebody signs again.

@@ -1,7 +1,7 @@
 //! What the ports need of an engine. Whatever the engines share stands on this, once.
 
 use tollgate_core::event::Event;
-use tollgate_core::id::{ActionId, SessionId};
+use tollgate_core::id::{ActionId, RunId, SessionId};
 use tollgate_core::ports::{
     ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Page, QueueLine, ReplayRange, ReplayState,
     StoredEntry,
@@ -81,8 +81,8 @@ pub(crate) trait Ordered: Backend {
     fn publish(&self) -> BoxFuture<'_, Result<u64>> {
         Box::pin(std::future::ready(Ok(0)))
     }
-    /// Steps for a session that were made ready by a command which could hand nothing on by itself.
-    fn claim_after(&self, _session: SessionId, _steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+    /// Steps of a run for a session that were made ready by a command which could hand nothing on by itself.
+    fn claim_after(&self, _session: SessionId, _of: (Scope, RunId), _steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
     /// One action of this tenant and mode.

@@ -62,6 +62,9 @@ pub(crate) fn from_postgres(e: &tokio_postgres::Error) -> StoreError {
             "{text}: the login's role lacks a grant that this program needs; `tollgate db migrate` gives it"
         ));
     }
+    if *code == S::UNDEFINED_FUNCTION {
+        return StoreError::Unavailable(format!("{text}: the database lacks what this program needs; `tollgate db migrate` makes it"));
+    }
     if code.code() == "TG001" {
         return StoreError::LeaseLost;
     }

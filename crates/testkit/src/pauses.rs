@@ -8,9 +8,9 @@ use tollgate_core::graph::GraphSpec;
 use tollgate_core::hash::Digest;
 use tollgate_core::id::{ActionId, ApprovalId, RunId, SessionId};
 use tollgate_core::ports::{
-    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block, BoxFuture, Claimed, Defer, Dispose, Disposed,
-    DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, Resolve, StartGraph, StoreError, StorePlan,
-    SubmitAction, Submitted,
+    ActionRecord, Answered, ApprovalRecord, Approve, AskApproval, BeginAttempt, Begun, Block, BoxFuture, Claimed, ClaimedOf, Defer,
+    Dispose, Disposed, DurableExec, Effects, FinishNode, GraphExec, Lease, NewEntry, NodeRecord, ReasonRecord, Resolve, RunStands,
+    StartGraph, StoreError, StorePlan, SubmitAction, Submitted,
 };
 use tollgate_core::scope::Scope;
 use tollgate_core::terms::Labels;
@@ -126,6 +126,15 @@ impl DurableExec for PausedStore {
     }
     fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
         self.write("claim", move || self.exec.claim(session, limit))
+    }
+    fn claim_of(&self, session: SessionId, scope: Scope, run: RunId, limit: u32) -> Out<'_, ClaimedOf> {
+        self.write("claim_of", move || self.exec.claim_of(session, scope, run, limit))
+    }
+    fn scope_of(&self, run: RunId) -> Out<'_, Option<Scope>> {
+        self.read("scope_of", move || self.exec.scope_of(run))
+    }
+    fn stands(&self, scope: Scope, run: RunId) -> Out<'_, Option<RunStands>> {
+        self.read("stands", move || self.exec.stands(scope, run))
     }
     fn pending(&self) -> Out<'_, bool> {
         self.read("pending", move || self.exec.pending())

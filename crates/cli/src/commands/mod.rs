@@ -16,6 +16,7 @@ pub mod events;
 pub mod import;
 pub mod init;
 pub mod input;
+mod one_run;
 pub mod operators;
 pub mod page;
 pub mod receipts;

@@ -8,9 +8,11 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tollgate_core::id::RunId;
 use tollgate_core::terms::Labels;
 use tollgate_server::Health;
 
+use super::one_run;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -22,7 +24,9 @@ use crate::store_args::StoreArgs;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Environment: DATABASE_URL, TOLLGATE_KEYS or TOLLGATE_MASTER_KEY, WORKER_ID, WORKER_CONCURRENCY, WORKER_LEASE_SECONDS, \
-    WORKER_POLL_INTERVAL, WORKER_MAX_RETRIES, WORKER_LABELS"
+    WORKER_POLL_INTERVAL, WORKER_MAX_RETRIES, WORKER_LABELS, RUN_ID\n\n\
+    With RUN_ID=run_… it takes the steps of this run alone, until it has ended, and ends then itself: with 0 when it succeeded (or had nothing to \
+    carry out), with 1 when it did not or a person must resolve a call, with 130 when the worker was stopped before."
 )]
 pub struct Worker {
     #[command(flatten)]
@@ -35,16 +39,12 @@ pub struct Worker {
     labels: Vec<String>,
 }
 
-/// Runs it until Ctrl-C or SIGTERM; steps under way are finished or handed back.
+/// Runs it until Ctrl-C or SIGTERM, or until the one run that it is for has ended; steps under way are finished or handed back.
 ///
 /// # Errors
 /// When the database or the keys cannot be used.
 pub async fn run(cx: &Context, what: Worker) -> Result<(), Failure> {
-    if std::env::var_os("RUN_ID").is_some() {
-        // A worker that took other runs' steps would do what was not asked for.
-        let why = "RUN_ID is set, and this version has no worker for a single run: unset it for a worker that takes every run's steps";
-        return Err(Failure::new(Exit::Usage, why));
-    }
+    let named = one_run::named()?;
     let (mut access, mut worker, id) = (what.store.access()?, crate::options::worker()?, crate::options::worker_id()?);
     if !what.labels.is_empty() {
         let wrong = |e: String| Failure::new(Exit::Usage, format!("--label {e}"));
@@ -61,29 +61,61 @@ pub async fn run(cx: &Context, what: Worker) -> Result<(), Failure> {
         None => None,
     };
     let hand = Hand::open(HandSetup { access, project: cx.project.clone(), keys, worker }).await?;
+    let one = match named {
+        Some(run) => match one_run::find(&*hand.exec, run).await? {
+            (run, stands) if stands.is_over() => return run.ended(cx, &stands, true),
+            (run, _) => Some(run),
+        },
+        None => None,
+    };
     let leaving = Arc::new(AtomicBool::new(false));
     let about = listener.map(|(listener, addr)| {
         let ready = Ready { service: hand.service.clone(), leaving: Arc::clone(&leaving) };
         (addr, tokio::spawn(about(listener, ready)))
     });
-    hand.service.start_steps().await?;
+    let over = match one {
+        Some(run) => Some(hand.service.start_run(run.scope, run.id).await?),
+        None => {
+            hand.service.start_steps().await?;
+            None
+        }
+    };
     let stop = Stop::catch()?;
     let addr = about.as_ref().map(|(addr, _)| *addr);
-    if cx.out.json {
-        cx.out.line(serde_json::json!({"worker": id, "metrics": addr.map(|a| format!("http://{a}/metrics"))}).to_string());
-    } else {
-        cx.out.line(format!("{} worker {id}: up to {} steps at once", cx.out.paint(1, "tollgate"), concurrency));
-        if let Some(addr) = addr {
-            cx.out.line(format!("  metrics    http://{addr}/metrics"));
+    greet(cx, &id, (concurrency, named), addr);
+    let heard = match over {
+        Some(over) => tokio::select! {
+            () = stop.wait() => None,
+            stands = over => stands.ok(),
+        },
+        None => {
+            stop.wait().await;
+            None
         }
-    }
-    stop.wait().await;
+    };
     leaving.store(true, Ordering::Release);
     hand.service.stop().await;
     if let Some((_, server)) = about {
         server.abort();
     }
-    Ok(())
+    match one {
+        Some(run) => run.report(cx, &*hand.exec, heard).await,
+        None => Ok(()),
+    }
+}
+
+/// The first line: it is ready.
+fn greet(cx: &Context, id: &str, (concurrency, of): (usize, Option<RunId>), addr: Option<std::net::SocketAddr>) {
+    let metrics = addr.map(|a| format!("http://{a}/metrics"));
+    if cx.out.json {
+        cx.out.line(serde_json::json!({"worker": id, "metrics": metrics, "run": of}).to_string());
+        return;
+    }
+    let of = of.map_or_else(String::new, |run| format!(" of {run}"));
+    cx.out.line(format!("{} worker {id}: up to {concurrency} steps{of} at once", cx.out.paint(1, "tollgate")));
+    if let Some(metrics) = metrics {
+        cx.out.line(format!("  metrics    {metrics}"));
+    }
 }
 
 async fn listen(address: &str) -> Result<(TcpListener, std::net::SocketAddr), Failure> {

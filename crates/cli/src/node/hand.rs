@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tollgate_core::ports::Bundles;
+use tollgate_core::ports::{Bundles, DurableExec};
 use tollgate_store::Role;
 use tollgate_worker::{Options, Service, ServiceDeps};
 
@@ -27,6 +27,8 @@ pub struct HandSetup {
 pub struct Hand {
     /// Takes steps.
     pub service: Service,
+    /// The store, as far as steps go.
+    pub exec: Arc<dyn DurableExec>,
     #[expect(dead_code, reason = "held for its life")]
     following: Following,
 }
@@ -50,6 +52,7 @@ impl Hand {
             signer: None,
             signals: Arc::clone(&base.signals),
         };
-        Ok(Self { service: Service::new(deps, setup.worker), following: base.following })
+        let exec = Arc::clone(&base.store) as _;
+        Ok(Self { service: Service::new(deps, setup.worker), exec, following: base.following })
     }
 }

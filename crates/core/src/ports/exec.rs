@@ -3,11 +3,39 @@
 use std::time::Duration;
 
 use crate::id::{RunId, SessionId};
+use crate::run::RunState;
 use crate::scope::Scope;
 use crate::terms::Labels;
 use crate::time::Timestamp;
 
 use super::{BoxFuture, Claimed, GraphExec, ReasonRecord, StoreError};
+
+/// How a run stands, as far as a worker for it alone needs to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunStands {
+    /// Its state.
+    pub state: RunState,
+    /// Why, where that is known.
+    pub reason: Option<String>,
+    /// One of its steps is ready, or waits for room under a limit.
+    pub waits: bool,
+}
+
+impl RunStands {
+    /// Whether there is nothing left for a worker to do: it has ended, or a person must say first what became of a call.
+    pub const fn is_over(&self) -> bool {
+        self.state.is_final() || matches!(self.state, RunState::NeedsResolution)
+    }
+}
+
+/// What a claim for one run brought.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClaimedOf {
+    /// Its steps that the session holds from now on.
+    pub claimed: Vec<Claimed>,
+    /// Steps of it that wait for a worker with labels that the session lacks.
+    pub unfit: u32,
+}
 
 /// Durable execution.
 pub trait DurableExec: GraphExec + Send + Sync {
@@ -19,6 +47,12 @@ pub trait DurableExec: GraphExec + Send + Sync {
     fn close_session(&self, session: SessionId) -> BoxFuture<'_, Result<u32, StoreError>>;
     /// Claims ready steps.
     fn claim(&self, session: SessionId, limit: u32) -> BoxFuture<'_, Result<Vec<Claimed>, StoreError>>;
+    /// Claims steps of one run and no others. Their turn among other runs' does not matter; labels, limits and all else do.
+    fn claim_of(&self, session: SessionId, scope: Scope, run: RunId, limit: u32) -> BoxFuture<'_, Result<ClaimedOf, StoreError>>;
+    /// Whose a run is, whatever the tenant and mode.
+    fn scope_of(&self, run: RunId) -> BoxFuture<'_, Result<Option<Scope>, StoreError>>;
+    /// How a run stands. Reads only: what an idle worker for one run asks.
+    fn stands(&self, scope: Scope, run: RunId) -> BoxFuture<'_, Result<Option<RunStands>, StoreError>>;
     /// Whether anything is ready. Reads only: what an idle worker asks.
     fn pending(&self) -> BoxFuture<'_, Result<bool, StoreError>>;
     /// Makes due timers ready; answers how many, and when the next is due by the store's clock.

@@ -32,7 +32,7 @@ pub use effects::{
 };
 pub use epoch::{Epoch, EpochLog, EpochStep, Epochs};
 pub use events::{Dedupe, EventLog, IngestEvent, Ingested, NewRun, ReplayRange, ReplayState};
-pub use exec::{DurableExec, Hands};
+pub use exec::{ClaimedOf, DurableExec, Hands, RunStands};
 pub use fences::{DEATHS_MAX, deaths_before, first_fence, set_aside};
 pub use graphs::{Blob, Compute, FinishNode, GraphExec, NodeEnd, NodeFault, NodeRecord, Program, StartGraph};
 pub use keep::{Archivable, Keep, Retire, Retired, StoreStats, TableSize};

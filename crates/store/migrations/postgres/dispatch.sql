@@ -283,6 +283,80 @@ BEGIN
   END LOOP;
 END $$;
 
+-- Claims steps of one run for a session. `p_steps`: what they are of, the run itself and its actions. Their turn among other runs' does not
+-- matter, and so what is parked takes its place under its limits past the others, if there is one; no opening is used up. What waits and
+-- requires labels that the session lacks is answered without a fence.
+CREATE OR REPLACE FUNCTION claim_of(p_session uuid, p_run uuid, p_steps uuid[], p_limit int, p_now bigint)
+RETURNS TABLE (step uuid, node bigint, run_id uuid, kind smallint, fence bigint, reseller_id uuid, tenant_id uuid, mode smallint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan
+  SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+  have text;
+  sets bigint[];
+  whose uuid;
+  p parked;
+BEGIN
+  SELECT s.labels INTO have FROM sessions s WHERE s.id = p_session AND s.expires_at > p_now;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the session''s lease lapsed' USING ERRCODE = 'TG001';
+  END IF;
+  IF EXISTS (SELECT FROM meta m WHERE m.k = 'epoch_held' AND m.v > 0) THEN
+    RETURN;
+  END IF;
+  SELECT array_agg(s.id) INTO sets FROM label_sets s
+    WHERE have IS NULL OR string_to_array(s.labels, ',') <@ string_to_array(have, ',');
+  sets := 0::bigint || sets;
+  SELECT r.tenant_id INTO whose FROM unnest(p_steps) AS x(step) CROSS JOIN LATERAL (
+    SELECT q.tenant_id FROM parked q WHERE q.step = x.step AND q.run_id = p_run AND (q.label = ANY (sets)) IS TRUE LIMIT 1
+  ) r LIMIT 1;
+  IF FOUND THEN
+    -- One at a time in a tenant, as `admit` does it: what is counted here is changed by others only downwards.
+    PERFORM pg_advisory_xact_lock(1819045732, hashtext(whose::text));
+    FOR p IN
+      SELECT r.* FROM unnest(p_steps) AS x(step) CROSS JOIN LATERAL (
+        SELECT q.* FROM parked q WHERE q.step = x.step AND q.run_id = p_run AND (q.label = ANY (sets)) IS TRUE FOR UPDATE SKIP LOCKED
+      ) r ORDER BY r.due, r.n
+    LOOP
+      CONTINUE WHEN EXISTS (
+        SELECT FROM generate_series(0, length(p.limits) / 32 - 1) AS g(i) CROSS JOIN LATERAL (
+          SELECT m.max FROM limits m WHERE m.tenant_id = p.tenant_id AND m.mode = p.mode
+            AND m.class = encode(substring(p.limits FROM g.i * 32 + 1 FOR 16), 'hex')::uuid
+        ) m WHERE m.max <= (SELECT count(*) FROM (
+          SELECT FROM places c WHERE c.limit_id = encode(substring(p.limits FROM g.i * 32 + 17 FOR 16), 'hex')::uuid LIMIT m.max
+        ) c)
+      );
+      DELETE FROM parked q WHERE q.limit_id = p.limit_id AND q.label = p.label AND q.due = p.due AND q.n = p.n;
+      INSERT INTO places (limit_id, step, node, reseller_id, tenant_id, mode)
+        SELECT encode(substring(p.limits FROM g.i * 32 + 17 FOR 16), 'hex')::uuid, p.step, p.node, p.reseller_id, p.tenant_id, p.mode
+        FROM generate_series(0, length(p.limits) / 32 - 1) AS g(i) ON CONFLICT DO NOTHING;
+      INSERT INTO ready (step, node, run_id, kind, fence, reseller_id, tenant_id, mode, label, due, at, limits)
+        VALUES (p.step, p.node, p.run_id, p.kind, p.fence, p.reseller_id, p.tenant_id, p.mode, p.label, p.due, p.at, p.limits);
+    END LOOP;
+  END IF;
+  RETURN QUERY
+    WITH s AS MATERIALIZED (
+      SELECT r.label, r.tenant_id, r.due, r.n FROM unnest(p_steps) AS x(step) CROSS JOIN LATERAL (
+        SELECT q.label, q.tenant_id, q.due, q.n FROM ready q
+          WHERE q.step = x.step AND q.run_id = p_run AND (q.label = ANY (sets)) IS TRUE FOR UPDATE SKIP LOCKED
+      ) r LIMIT p_limit
+    ), d AS (
+      DELETE FROM ready q USING s WHERE q.label = s.label AND q.tenant_id = s.tenant_id AND q.due = s.due AND q.n = s.n RETURNING q.*
+    )
+    INSERT INTO held AS h (step, node, run_id, kind, fence, session, reseller_id, tenant_id, mode, label, due, limits)
+      SELECT d.step, d.node, d.run_id, d.kind, d.fence + 1, p_session, d.reseller_id, d.tenant_id, d.mode, d.label, d.due, d.limits FROM d
+      RETURNING h.step, h.node, h.run_id, h.kind, h.fence, h.reseller_id, h.tenant_id, h.mode;
+  RETURN QUERY
+    SELECT r.step, r.node, r.run_id, r.kind, NULL::bigint, r.reseller_id, r.tenant_id, r.mode
+    FROM unnest(p_steps) AS x(step) CROSS JOIN LATERAL (
+      SELECT q.step, q.node, q.run_id, q.kind, q.reseller_id, q.tenant_id, q.mode FROM ready q
+        WHERE q.step = x.step AND q.run_id = p_run AND (q.label = ANY (sets)) IS FALSE
+      UNION ALL
+      SELECT q.step, q.node, q.run_id, q.kind, q.reseller_id, q.tenant_id, q.mode FROM parked q
+        WHERE q.step = x.step AND q.run_id = p_run AND (q.label = ANY (sets)) IS FALSE
+    ) r;
+END $$;
+
 CREATE OR REPLACE FUNCTION pending() RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = tollgate, pg_temp STABLE AS $$ SELECT EXISTS (SELECT FROM ready) OR EXISTS (SELECT FROM openings) $$;
 

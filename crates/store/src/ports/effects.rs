@@ -47,19 +47,24 @@ fn needs_of_dispose(c: &Dispose) -> Needs {
     with_undo(needs.session(c.claim).views(c.run), c.compensation.as_deref())
 }
 
-/// Where effects and steps are apart, nothing was handed on in the commit: it is claimed after.
-pub(super) async fn handed_on(engine: &impl Ordered, to: Option<SessionId>, done: Disposed) -> Result<Disposed, StoreError> {
+/// Where effects and steps are apart, nothing was handed on in the commit: it is claimed after. Of the same run, as in one commit.
+pub(super) async fn handed_on(
+    engine: &impl Ordered,
+    to: Option<SessionId>,
+    of: (Scope, RunId),
+    done: Disposed,
+) -> Result<Disposed, StoreError> {
     let Some(session) = to.filter(|_| done.claimed.is_empty() && done.woken > 0) else { return Ok(done) };
-    let claimed = engine.claim_after(session, done.woken).await?;
+    let claimed = engine.claim_after(session, of, done.woken).await?;
     let woken = done.woken.saturating_sub(u32::try_from(claimed.len()).unwrap_or(u32::MAX));
     Ok(Disposed { claimed, woken, run: done.run })
 }
 
 impl<B: Ordered> Effects for Store<B> {
     fn store_plan(&self, c: StorePlan) -> Out<'_, Disposed> {
-        let to = c.claim;
+        let (to, of) = (c.claim, (c.scope, c.run));
         let done = self.engine.write(needs_of_plan(&c), move |tx| plan::store_plan(tx, &c));
-        Box::pin(async move { handed_on(&self.engine, to, done.await?).await })
+        Box::pin(async move { handed_on(&self.engine, to, of, done.await?).await })
     }
     fn submit(&self, c: SubmitAction) -> Out<'_, Submitted> {
         let needs = Needs::of(c.scope).request(c.scope, c.dedupe.as_ref()).session(c.claim);
@@ -89,9 +94,9 @@ impl<B: Ordered> Effects for Store<B> {
         })
     }
     fn dispose(&self, c: Dispose) -> Out<'_, Disposed> {
-        let to = c.claim;
+        let (to, of) = (c.claim, (c.scope, c.run));
         let done = self.engine.write(needs_of_dispose(&c), move |tx| dispose::dispose(tx, &c));
-        Box::pin(async move { handed_on(&self.engine, to, done.await?).await })
+        Box::pin(async move { handed_on(&self.engine, to, of, done.await?).await })
     }
     fn ask_approval(&self, c: AskApproval) -> Out<'_, ()> {
         self.engine.write(held(c.scope, c.run, c.action, c.lease), move |tx| approval::ask(tx, &c))

@@ -20,18 +20,18 @@ fn held(scope: Scope, run: RunId, node: u32, lease: Lease) -> Needs {
 
 impl<B: Ordered> GraphExec for Store<B> {
     fn start_graph(&self, c: StartGraph) -> Out<'_, Disposed> {
-        let to = c.claim;
+        let (to, of) = (c.claim, (c.scope, c.run));
         let done = self.engine.write(Needs::of(c.scope).session(c.claim), move |tx| graph::start(tx, &c));
-        Box::pin(async move { handed_on(&self.engine, to, done.await?).await })
+        Box::pin(async move { handed_on(&self.engine, to, of, done.await?).await })
     }
     fn finish_node(&self, c: FinishNode) -> Out<'_, Disposed> {
         let mut needs = held(c.scope, c.run, c.node, c.lease).session(c.claim);
         if let NodeEnd::Acts(action) = &c.end {
             needs = needs.views(c.run).lane(action.lane);
         }
-        let to = c.claim;
+        let (to, of) = (c.claim, (c.scope, c.run));
         let done = self.engine.write(needs, move |tx| graph::finish(tx, &c));
-        Box::pin(async move { handed_on(&self.engine, to, done.await?).await })
+        Box::pin(async move { handed_on(&self.engine, to, of, done.await?).await })
     }
     fn node_step(&self, scope: Scope, run: RunId) -> Out<'_, Option<NodeRecord>> {
         Box::pin(async move { Ok(query::graphs::gathered(self.engine.all(query::graphs::node(scope, run), scope).await?)) })

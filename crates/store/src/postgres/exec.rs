@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tollgate_core::id::{RunId, SessionId};
-use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, Lease, ReasonRecord, StoreError};
+use tollgate_core::ports::{BoxFuture, Claimed, ClaimedOf, DurableExec, Lease, ReasonRecord, RunStands, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
 
-use crate::backend::Committed;
+use crate::backend::{Backend, Committed, Reach};
 use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
 use crate::postgres::fronts::Found;
 use crate::postgres::store::{PgStore, Postgres};
+use crate::query;
 use crate::row::Row;
 use crate::tx::{StepName, step_of};
 use crate::value::Value;
@@ -22,15 +23,20 @@ use crate::value::Value;
 type Out<'a, T> = BoxFuture<'a, std::result::Result<T, StoreError>>;
 
 /// The injected clock's time, or the database's.
-const NOW: &str = "COALESCE($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)";
+pub(super) const NOW: &str = "COALESCE($1::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)";
 
 impl Postgres {
-    async fn dispatch(&self, text: String, mut params: Vec<Param>) -> Result<Vec<tokio_postgres::Row>> {
+    async fn dispatch(&self, text: String, params: Vec<Param>) -> Result<Vec<tokio_postgres::Row>> {
+        self.dispatch_as(Tenants::default(), text, params).await
+    }
+
+    /// Runs a statement of the engine of steps, which has heard by then of everything that was told. The clock is its first value.
+    pub(super) async fn dispatch_as(&self, tenants: Tenants, text: String, mut params: Vec<Param>) -> Result<Vec<tokio_postgres::Row>> {
         if self.apart.is_some() {
             self.learn().await?;
         }
         params.insert(0, self.clock_param());
-        let answers = self.now_or_never(Tenants::default(), vec![Request::new(text, params)]).await?;
+        let answers = self.now_or_never(tenants, vec![Request::new(text, params)]).await?;
         Ok(answers.into_iter().flatten().collect())
     }
 
@@ -104,6 +110,18 @@ impl DurableExec for PgStore {
 
     fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
         self.engine.settle(self.engine.claim_some(session, limit))
+    }
+
+    fn claim_of(&self, session: SessionId, scope: Scope, run: RunId, limit: u32) -> Out<'_, ClaimedOf> {
+        self.engine.settle(self.engine.claim_of(session, scope, run, limit))
+    }
+
+    fn scope_of(&self, run: RunId) -> Out<'_, Option<Scope>> {
+        self.engine.one(query::lists::scope_of(run), Reach::Everywhere)
+    }
+
+    fn stands(&self, scope: Scope, run: RunId) -> Out<'_, Option<RunStands>> {
+        self.engine.settle(self.engine.stands(scope, run))
     }
 
     fn pending(&self) -> Out<'_, bool> {

@@ -1,7 +1,7 @@
 //! What reads by order on Postgres: events by the positions that the publisher gave, lists by ids, which begin with time.
 
 use tollgate_core::event::Event;
-use tollgate_core::id::{ActionId, SessionId};
+use tollgate_core::id::{ActionId, RunId, SessionId};
 use tollgate_core::ports::{
     ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Listed, Page, QUEUE_BOUND, QueueLine, ReplayRange,
     ReplayState, StoreError, StoredEntry,
@@ -74,9 +74,9 @@ impl Ordered for Postgres {
         })
     }
 
-    fn claim_after(&self, session: SessionId, steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+    fn claim_after(&self, session: SessionId, (scope, run): (Scope, RunId), steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
         match self.apart {
-            Some(_) => self.settle(self.claim_some(session, steps)),
+            Some(_) => self.settle(async move { Ok(self.claim_of(session, scope, run, steps).await?.claimed) }),
             None => Box::pin(std::future::ready(Ok(Vec::new()))),
         }
     }

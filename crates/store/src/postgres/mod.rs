@@ -18,6 +18,7 @@ mod options;
 mod pool;
 mod provision;
 mod publish;
+mod single;
 mod statics;
 mod stats;
 mod store;

@@ -2,7 +2,7 @@
 
 use tollgate_core::action::ActionState;
 use tollgate_core::id::{EventId, ReplayId, RunId};
-use tollgate_core::ports::{Page, QueueLine, ReplayState, RunFilter, RunRecord};
+use tollgate_core::ports::{Page, QueueLine, ReplayState, RunFilter, RunRecord, RunStands};
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
 
@@ -55,6 +55,21 @@ pub(crate) fn run(s: Scope, id: RunId) -> Query<RunRecord> {
         values: values![id.as_bytes(), s.tenant_id.as_bytes(), s.mode.as_int()],
         read: read_run,
     }
+}
+
+/// Whose a run is.
+pub(crate) fn scope_of(run: RunId) -> Query<Scope> {
+    Query {
+        text: "SELECT reseller_id, tenant_id, mode FROM runs WHERE id = $1".into(),
+        values: values![run.as_bytes()],
+        read: |r: Row<'_>| r.scope(),
+    }
+}
+
+/// Reads how a run stands: its state, why, and whether a step of it waits.
+pub(crate) fn read_stands(r: Row<'_>) -> Result<RunStands> {
+    let state = RunState::from_int(r.at(0)?).ok_or_else(|| damaged("a run's state"))?;
+    Ok(RunStands { state, reason: r.at(1)?, waits: r.at(2)? })
 }
 
 /// The stored form of a state's word: `Err(())` when there is no such state, and so nothing to list.

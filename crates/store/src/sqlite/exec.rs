@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 use tollgate_core::id::{RunId, SessionId};
-use tollgate_core::ports::{BoxFuture, Claimed, DurableExec, Lease, ReasonRecord, StoreError};
+use tollgate_core::ports::{BoxFuture, Claimed, ClaimedOf, DurableExec, Lease, ReasonRecord, RunStands, StoreError};
 use tollgate_core::scope::Scope;
 use tollgate_core::terms::Labels;
 use tollgate_core::time::Timestamp;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Reach};
 use crate::command::dispatch::session_stands;
 use crate::error::{OrStore, Result};
 use crate::query;
 use crate::row::Row;
+use crate::sqlite::single::{claim_of, stands};
 use crate::sqlite::store::SqliteStore;
 use crate::sqlite::tx::SqliteTx;
 use crate::tx::{Dispatch, StepName, StepRow, Tx, step_of, step_terms};
@@ -33,6 +34,15 @@ impl DurableExec for SqliteStore {
     }
     fn claim(&self, session: SessionId, limit: u32) -> Out<'_, Vec<Claimed>> {
         self.engine.exec_command(move |tx| claim(tx, session, limit))
+    }
+    fn claim_of(&self, session: SessionId, _: Scope, run: RunId, limit: u32) -> Out<'_, ClaimedOf> {
+        self.engine.exec_command(move |tx| claim_of(tx, session, run, limit))
+    }
+    fn scope_of(&self, run: RunId) -> Out<'_, Option<Scope>> {
+        self.engine.one(query::lists::scope_of(run), Reach::Everywhere)
+    }
+    fn stands(&self, scope: Scope, run: RunId) -> Out<'_, Option<RunStands>> {
+        self.engine.one(stands(scope, run), scope)
     }
     fn pending(&self) -> Out<'_, bool> {
         self.engine.look(|c| {
@@ -73,7 +83,7 @@ fn keep_session(tx: &SqliteTx<'_>, session: SessionId, ttl: Duration) -> Result<
 }
 
 /// The sets of labels that a session covers; none for all.
-fn sets(tx: &SqliteTx<'_>, session: SessionId) -> Result<Option<Vec<i64>>> {
+pub(super) fn sets(tx: &SqliteTx<'_>, session: SessionId) -> Result<Option<Vec<i64>>> {
     let mut sql = tx.sql("SELECT labels FROM sessions WHERE id = ?1")?;
     let have: Option<String> = sql.query_row([session.as_bytes()], |r| r.get(0)).or_store()?;
     let Some(have) = have else { return Ok(None) };
@@ -92,7 +102,7 @@ fn sets(tx: &SqliteTx<'_>, session: SessionId) -> Result<Option<Vec<i64>>> {
 }
 
 /// Claims the ready steps that come first.
-pub(crate) fn claim(tx: &mut SqliteTx<'_>, session: SessionId, limit: u32) -> Result<Vec<Claimed>> {
+fn claim(tx: &mut SqliteTx<'_>, session: SessionId, limit: u32) -> Result<Vec<Claimed>> {
     if !session_stands(tx, session)? {
         return Err(StoreError::LeaseLost);
     }
@@ -109,18 +119,20 @@ pub(crate) fn claim(tx: &mut SqliteTx<'_>, session: SessionId, limit: u32) -> Re
             steps(tx, text, params![limit, format!("[{}]", sets.join(","))])?
         }
     };
-    rows.into_iter()
-        .map(|(n, row)| {
-            let text = "INSERT INTO held (step, node, run_id, kind, fence, session, reseller_id, tenant_id, mode, label, due, limits)
-                 SELECT step, node, run_id, kind, fence + 1, ?2, reseller_id, tenant_id, mode, label, due, limits FROM ready WHERE n = ?1";
-            tx.exec(text, params![n, session.as_bytes()])?;
-            tx.exec("DELETE FROM ready WHERE n = ?1", [n])?;
-            Ok(Claimed { scope: row.scope, run: row.run, step: row.step, lease: Lease { session, fence: row.fence + 1 } })
-        })
-        .collect()
+    rows.iter().map(|(n, row)| take(tx, session, *n, row)).collect()
 }
 
-fn steps(tx: &SqliteTx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(i64, StepRow)>> {
+/// Gives a ready row to a session.
+pub(super) fn take(tx: &SqliteTx<'_>, session: SessionId, n: i64, row: &StepRow) -> Result<Claimed> {
+    let text = "INSERT INTO held (step, node, run_id, kind, fence, session, reseller_id, tenant_id, mode, label, due, limits)
+         SELECT step, node, run_id, kind, fence + 1, ?2, reseller_id, tenant_id, mode, label, due, limits FROM ready WHERE n = ?1";
+    tx.exec(text, params![n, session.as_bytes()])?;
+    tx.exec("DELETE FROM ready WHERE n = ?1", [n])?;
+    Ok(Claimed { scope: row.scope, run: row.run, step: row.step, lease: Lease { session, fence: row.fence + 1 } })
+}
+
+/// Rows of the queue, each with the number that the statement gives it.
+pub(super) fn steps(tx: &SqliteTx<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(i64, StepRow)>> {
     let mut sql = tx.sql(sql)?;
     let mut rows = sql.query(params).or_store()?;
     let mut out = Vec::new();

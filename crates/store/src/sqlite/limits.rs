@@ -24,6 +24,17 @@ struct Parked {
     terms: Terms,
 }
 
+fn read_parked(r: Row<'_>) -> Result<Parked> {
+    let limits: Vec<u8> = r.get("limits")?;
+    Ok(Parked {
+        n: r.get("n")?,
+        due: r.get("due")?,
+        scope: r.scope()?,
+        name: StepName { step: r.get("step")?, node: r.get("node")? },
+        terms: Terms::of_row(r.get("label")?, 0, Some(&limits)).ok_or_else(|| damaged("the limits of a step"))?,
+    })
+}
+
 impl SqliteTx<'_> {
     /// Parks a limited step under the narrowest of its limits.
     pub(super) fn park(&mut self, row: &StepRow, first: Limit, due: i64) -> Result<()> {
@@ -147,21 +158,25 @@ impl SqliteTx<'_> {
 
     fn first_under(&self, limit: [u8; 16], label: i64) -> Result<Option<Parked>> {
         self.sql("SELECT * FROM parked WHERE limit_id = ?1 AND label = ?2 ORDER BY due, n LIMIT 1")?
-            .query_row(params![limit, label], |row| {
-                let r = Row::Sqlite(row);
-                Ok(r.get::<Vec<u8>>("limits").and_then(|limits| {
-                    Ok(Parked {
-                        n: r.get("n")?,
-                        due: r.get("due")?,
-                        scope: r.scope()?,
-                        name: StepName { step: r.get("step")?, node: r.get("node")? },
-                        terms: Terms::of_row(label, 0, Some(&limits)).ok_or_else(|| damaged("the limits of a step"))?,
-                    })
-                }))
-            })
+            .query_row(params![limit, label], |row| Ok(read_parked(Row::Sqlite(row))))
             .optional()
             .or_store()?
             .transpose()
+    }
+
+    /// Gives one parked step its places past the others, if there is room under each of its limits. No opening is used up: whoever was to
+    /// come in by one finds the place taken, and that its end leaves another.
+    pub(super) fn let_in(&mut self, n: i64) -> Result<()> {
+        let found = self
+            .sql("SELECT * FROM parked WHERE n = ?1")?
+            .query_row([n], |row| Ok(read_parked(Row::Sqlite(row))))
+            .optional()
+            .or_store()?
+            .transpose()?;
+        match found {
+            Some(p) if self.full_one(&p)?.is_none() => self.place_parked(&p),
+            _ => Ok(()),
+        }
     }
 
     /// The first of a step's limits that has no room.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 use tollgate_core::event::Event;
-use tollgate_core::id::SessionId;
+use tollgate_core::id::{RunId, SessionId};
 use tollgate_core::ports::{
     ActionFilter, ActionRecord, BoxFuture, Claimed, EntryFilter, EventFilter, ListOut, Listed, Page, QUEUE_BOUND, QueueLine, ReplayRange,
     ReplayState, StoredEntry,
@@ -18,8 +18,8 @@ use crate::query::actions::{COLUMNS, FROM, read_action};
 use crate::query::events::read_event;
 use crate::query::lists::{action_state, read_line};
 use crate::row::Row;
-use crate::sqlite::exec::claim;
 use crate::sqlite::ledger::read_entry;
+use crate::sqlite::single::claim_of;
 use crate::sqlite::store::{Sqlite, select};
 use crate::sqlite::tx::{SqliteTx, entry_row, find_log};
 use crate::tx::Tx;
@@ -160,9 +160,9 @@ impl Ordered for Sqlite {
             self.command(move |tx| forget_keys(tx, &lapsed)).await
         })
     }
-    fn claim_after(&self, session: SessionId, steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
+    fn claim_after(&self, session: SessionId, (_, run): (Scope, RunId), steps: u32) -> BoxFuture<'_, Result<Vec<Claimed>>> {
         match self.apart {
-            Some(_) => self.exec_command(move |tx| claim(tx, session, steps)),
+            Some(_) => self.exec_command(move |tx| Ok(claim_of(tx, session, run, steps)?.claimed)),
             None => Box::pin(std::future::ready(Ok(Vec::new()))),
         }
     }

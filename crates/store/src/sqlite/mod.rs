@@ -14,6 +14,7 @@ mod limits;
 mod lists;
 mod open;
 mod runs;
+mod single;
 mod stats;
 mod store;
 mod tx;

@@ -43,6 +43,9 @@ const IN_ORDER: &[(&str, &str)] = &[
     ("SELECT due AS n, * FROM held WHERE session =", "what is held at a time, when a process ends"),
     ("DELETE FROM idempotency WHERE", "as many as its limit, every few minutes"),
     ("SELECT tenant_id, mode, route, key FROM idempotency WHERE expires_at", "the same on SQLite"),
+    ("SELECT * FROM parked WHERE run_id", "a worker for one run; embedded, one process takes everything"),
+    ("SELECT * FROM ready WHERE run_id", "the same"),
+    ("SELECT state, reason, EXISTS (SELECT 1 FROM ready q", "the same"),
     ("SELECT * FROM ready WHERE label IN", "the queue from its front; embedded, one process takes everything"),
     ("INSERT INTO openings (label, tenant_id, limit_id, reseller_id, mode)\n         SELECT DISTINCT", "once for a deployment"),
     ("WITH sets(id, labels) AS", "as far as its bound, once in some seconds when somebody asks"),
@@ -61,8 +64,15 @@ const IN_ORDER: &[(&str, &str)] = &[
 const UPKEEP: &[&str] = &["command/epoch.rs", "sqlite/backup.rs", "sqlite/keep.rs", "sqlite/stats.rs"];
 
 /// The files whose statements a worker waits for.
-const HOT: &[&str] =
-    &["postgres/fetch.rs", "postgres/flush.rs", "postgres/flush/keys.rs", "postgres/group.rs", "postgres/ledger.rs", "postgres/publish.rs"];
+const HOT: &[&str] = &[
+    "postgres/fetch.rs",
+    "postgres/flush.rs",
+    "postgres/flush/keys.rs",
+    "postgres/group.rs",
+    "postgres/ledger.rs",
+    "postgres/publish.rs",
+    "postgres/single.rs",
+];
 
 const ROWS: u64 = 60_000;
 const TENANT: &str = "aaaaaaaa-0000-7000-8000-000000000001";
@@ -173,9 +183,17 @@ async fn hot_statements_of_postgres_go_by_their_indexes() {
     }
     let worker = connect(&db.worker()).await;
     worker.batch_execute(&settings()).await.unwrap();
+    // One run with a step in each: what it may take, what is parked, what requires labels.
+    let (run, step) = ("md5('one run')::uuid", |table: &str, n: u32| format!("md5('{table}.step.0.' || {n})::uuid"));
+    let steps = format!("ARRAY[{}, {}, {}]", step("ready", 7), step("parked", 7), step("ready", 8));
+    for (table, n, label) in [("ready", 7, 0), ("parked", 7, 0), ("ready", 8, 5)] {
+        let of = step(table, n);
+        admin.batch_execute(&format!("UPDATE {table} SET run_id = {run}, label = {label} WHERE step = {of}")).await.unwrap();
+    }
     let now = 10_000_500;
     for (call, limit) in [
         (format!("SELECT * FROM claim('{session}', 64, {now}, gen_random_uuid())"), 1_000),
+        (format!("SELECT * FROM claim_of('{session}', {run}, {steps}, 64, {now})"), 100),
         (format!("SELECT * FROM fire_timers(64, {now})"), 1_000),
         ("SELECT pending()".to_owned(), 10),
         (format!("SELECT hand_back('{session}', {now})"), 100),

@@ -98,7 +98,7 @@ async fn the_dispatch_role_logs_in_nowhere_and_owns_only_functions_with_a_fixed_
          FROM pg_proc p WHERE p.pronamespace = 'tollgate'::regnamespace",
     )
     .await;
-    assert!(functions.iter().any(|f| f[0] == "claim"));
+    assert!(["claim", "claim_of"].iter().all(|name| functions.iter().any(|f| f[0] == *name)));
     for f in functions {
         let name = &f[0];
         assert_eq!(f[5], "f", "everybody may run `{name}`");
@@ -140,8 +140,13 @@ async fn no_function_shows_a_worker_what_another_tenant_wrote() {
          CREATE TEMP TABLE sessions (id uuid, expires_at bigint); INSERT INTO sessions VALUES (gen_random_uuid(), 9000000000)";
     worker.batch_execute(decoys).await.unwrap();
     worker.batch_execute("SET search_path = pg_temp, tollgate").await.unwrap();
-    let forged = attempt(&worker, "SELECT tollgate.claim((SELECT id FROM pg_temp.sessions), 9, 1, gen_random_uuid())").await;
-    assert_eq!(forged.map(|_| ()), Err("TG001".to_owned()), "a session of a table of its own let it claim");
+    for rest in [
+        "claim((SELECT id FROM pg_temp.sessions), 9, 1, gen_random_uuid())",
+        "claim_of((SELECT id FROM pg_temp.sessions), gen_random_uuid(), '{}', 9, 1)",
+    ] {
+        let forged = attempt(&worker, &format!("SELECT tollgate.{rest}")).await;
+        assert_eq!(forged.map(|_| ()), Err("TG001".to_owned()), "a session of a table of its own let it claim");
+    }
     // Nor do functions and operators that it would like to be found first, since it may make none.
     for sql in [
         "CREATE FUNCTION tollgate.md5(x text) RETURNS text LANGUAGE sql AS 'SELECT 1'",

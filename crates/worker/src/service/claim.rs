@@ -12,10 +12,10 @@ use tollgate_core::ports::{Claimed, StoreError};
 use super::run::{BEHIND_MAX, Shared};
 
 /// Most steps of one claim.
-const CLAIM_MAX: usize = 64;
+pub(super) const CLAIM_MAX: usize = 64;
 /// First and longest wait after the store could not serve.
-const WAIT_FIRST: Duration = Duration::from_millis(50);
-const WAIT_MAX: Duration = Duration::from_secs(5);
+pub(super) const WAIT_FIRST: Duration = Duration::from_millis(50);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
 
 type Loop = Pin<Box<dyn Future<Output = ()> + Send>>;
 

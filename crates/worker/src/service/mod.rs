@@ -10,6 +10,7 @@ mod run;
 mod session;
 mod sign;
 mod signals;
+mod single;
 mod sweep;
 mod taking;
 

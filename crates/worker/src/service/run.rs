@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tollgate_core::id::SessionId;
-use tollgate_core::ports::{Claimed, EventLog, Hands, LedgerLog, StoreError};
+use tollgate_core::id::{RunId, SessionId};
+use tollgate_core::ports::{Claimed, EventLog, Hands, LedgerLog, RunStands, StoreError};
+use tollgate_core::scope::Scope;
 use tollgate_core::time::Timestamp;
 
 use super::claim;
 use super::session::Sessions;
-use super::{Options, Signals, Signer, publish, replay, sign, sweep};
+use super::{Options, Signals, Signer, publish, replay, sign, single, sweep};
 use crate::engine::{Deps as EngineDeps, Engine};
 
 /// A ledger that grows for this long without a checkpoint closes the gate.
@@ -158,6 +159,20 @@ impl Service {
         Ok(())
     }
 
+    /// Starts what a worker for one run does: it takes this run's steps and no others. The receiver hears how the run stands when there is
+    /// nothing left to do in it; nothing when it is not stored any more, or the service stops before.
+    ///
+    /// # Errors
+    /// When the store says no.
+    pub async fn start_run(&self, scope: Scope, run: RunId) -> Result<oneshot::Receiver<RunStands>, StoreError> {
+        self.take_over().await?;
+        let (s, (over, heard)) = (&self.shared, oneshot::channel());
+        s.tasks.spawn(single::steps(Arc::clone(s), (scope, run), over));
+        self.spawn_keeping();
+        s.deps.signals.all();
+        Ok(heard)
+    }
+
     async fn take_over(&self) -> Result<(), StoreError> {
         let s = &self.shared;
         s.deps.engine.exec.reap().await?;
@@ -168,8 +183,14 @@ impl Service {
     }
 
     fn spawn_steps(&self) {
+        self.shared.tasks.spawn(claim::steps(Arc::clone(&self.shared)));
+        self.spawn_keeping();
+    }
+
+    /// What keeps the sessions.
+    fn spawn_keeping(&self) {
         let s = &self.shared;
-        for task in [claim::steps, claim::renewals, claim::retirements] {
+        for task in [claim::renewals, claim::retirements] {
             s.tasks.spawn(task(Arc::clone(s)));
         }
     }

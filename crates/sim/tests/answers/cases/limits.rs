@@ -12,27 +12,27 @@ use tollgate_testkit::scope;
 
 use super::house;
 
-fn set(labels: &[&str]) -> BTreeSet<String> {
+pub(super) fn set(labels: &[&str]) -> BTreeSet<String> {
     labels.iter().map(|l| (*l).to_owned()).collect()
 }
 
 /// A limit of a tool, for one of its keys.
-fn limit(tool: &str, key: Option<&str>) -> Limit {
+pub(super) fn limit(tool: &str, key: Option<&str>) -> Limit {
     Limit::tool(&scope(), tool, key)
 }
 
-fn under(limits: impl IntoIterator<Item = Limit>) -> Terms {
+pub(super) fn under(limits: impl IntoIterator<Item = Limit>) -> Terms {
     Terms::new(0, 0, limits)
 }
 
-async fn deploy(h: &House, maxima: &[(Limit, u32)], labels: &[&[&str]]) {
+pub(super) async fn deploy(h: &House, maxima: &[(Limit, u32)], labels: &[&[&str]]) {
     let rules = Rules { maxima: maxima.iter().map(|(l, n)| (l.class, *n)).collect(), labels: labels.iter().map(|l| set(l)).collect() };
     let (id, at) = (DeploymentId::from_bytes(h.ids.uuid()), h.clock.now());
     let deploy = Deploy { id, bundle: Digest::of(b"bundle"), artifacts: Vec::new(), rules, entries: Vec::new(), at };
     h.store.deploy(scope(), deploy).await.unwrap();
 }
 
-async fn runs(h: &House, terms: Terms, n: usize) -> Vec<RunId> {
+pub(super) async fn runs(h: &House, terms: Terms, n: usize) -> Vec<RunId> {
     let mut out = Vec::new();
     for _ in 0..n {
         out.push(h.send_on(terms, &[]).await.unwrap().1);
@@ -42,7 +42,7 @@ async fn runs(h: &House, terms: Terms, n: usize) -> Vec<RunId> {
 }
 
 /// A session with these labels.
-async fn session(h: &House, labels: Option<&[&str]>) -> SessionId {
+pub(super) async fn session(h: &House, labels: Option<&[&str]>) -> SessionId {
     let id = SessionId::from_bytes(h.ids.uuid());
     h.watch.open_session(id, LEASE, Labels(labels.map(set))).await.unwrap();
     id

@@ -22,6 +22,7 @@ mod limits;
 mod order;
 mod people;
 mod poison;
+mod single_run;
 mod undo;
 mod writes;
 
