@@ -137,11 +137,12 @@ CREATE OR REPLACE TRIGGER vacate AFTER DELETE ON ready FOR EACH ROW WHEN (OLD.li
 -- Claims for a session, fair between tenants: a random start spreads the workers, and tenant by tenant in turn gives a few steps. Whoever
 -- has many waits no longer than its turn, and what a whole turn leaves free goes to those who have more. Each set of labels that the session
 -- covers has its share first. While a snapshot keeps rows that are gone, whoever claims says from where on it looks in each tenant's queue;
--- what hides before that is looked for when there is nothing behind it. Answers also how many entries of the index were walked over so far.
+-- what hides before that is looked for when there is nothing behind it, and `p_all` says so. Answers also how many entries of the index were
+-- walked over so far.
 DROP FUNCTION IF EXISTS claim(uuid, int, bigint, uuid);
-DROP FUNCTION IF EXISTS claim(uuid, int, bigint, uuid, bigint[], uuid[], bigint[]);
+DROP FUNCTION IF EXISTS claim(uuid, int, bigint, uuid, bigint[], uuid[], bigint[], boolean);
 CREATE FUNCTION claim(p_session uuid, p_limit int, p_now bigint, p_from uuid,
-  p_labels bigint[] DEFAULT NULL, p_tenants uuid[] DEFAULT NULL, p_dues bigint[] DEFAULT NULL)
+  p_labels bigint[] DEFAULT NULL, p_tenants uuid[] DEFAULT NULL, p_dues bigint[] DEFAULT NULL, p_all boolean DEFAULT true)
 RETURNS TABLE (step uuid, node bigint, run_id uuid, kind smallint, fence bigint, reseller_id uuid, tenant_id uuid, mode smallint,
   label bigint, due bigint, walked bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = tollgate, pg_temp SET plan_cache_mode = force_generic_plan
@@ -191,7 +192,7 @@ BEGIN
   WHILE left_over > 0 AND turns < 3 LOOP
     turns := turns + 1;
     CONTINUE WHEN turns = 2 AND cardinality(sets) = 1;
-    EXIT WHEN turns = 3 AND p_tenants IS NULL;
+    EXIT WHEN turns = 3 AND (p_tenants IS NULL OR NOT p_all);
     FOREACH lb IN ARRAY sets LOOP
       EXIT WHEN left_over <= 0;
       fronts_of := NULL;

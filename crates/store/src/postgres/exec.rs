@@ -1,6 +1,7 @@
 //! Sessions, claims, timers on Postgres: judged by the database's clock, beside the groups. Claims go through functions of the dispatch
 //! role, since a worker may not see other tenants' rows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use tollgate_core::time::Timestamp;
 use crate::backend::{Backend, Committed, Reach};
 use crate::error::Result;
 use crate::postgres::connection::{Param, Request, Tenants};
-use crate::postgres::fronts::Found;
+use crate::postgres::fronts::{Found, Went};
 use crate::postgres::store::{PgStore, Postgres};
 use crate::query;
 use crate::row::Row;
@@ -43,8 +44,10 @@ impl Postgres {
     /// Claims for a session.
     pub(crate) async fn claim_some(&self, session: SessionId, limit: u32) -> Result<Vec<Claimed>> {
         let began = Instant::now();
+        let told = self.fronts.tell(began);
+        let all = told.as_ref().is_none_or(|t| t.all);
         let mut params = vec![Param::One(session.as_bytes().into()), Param::One(limit.into())];
-        let text = match self.fronts.tell(began) {
+        let text = match told {
             // A random start spreads the workers over the tenants.
             None => format!("SELECT * FROM claim($2, $3, {NOW}, gen_random_uuid())"),
             Some(told) => {
@@ -52,7 +55,8 @@ impl Postgres {
                 params.push(Param::Many(told.labels.into_iter().map(Value::from).collect()));
                 params.push(Param::Many(told.tenants.into_iter().map(Value::Id).collect()));
                 params.push(Param::Many(told.dues.into_iter().map(Value::from).collect()));
-                format!("SELECT * FROM claim($2, $3, {NOW}, $4, $5, $6, $7)")
+                params.push(Param::One(told.all.into()));
+                format!("SELECT * FROM claim($2, $3, {NOW}, $4, $5, $6, $7, $8)")
             }
         };
         let rows = self.dispatch(text, params).await.inspect_err(|_| self.fronts.failed(Instant::now()))?;
@@ -63,7 +67,13 @@ impl Postgres {
             claimed.push(Claimed { scope: r.scope()?, run: RunId::from_bytes(r.get("run_id")?), step, lease });
             found.push(Found { tenant: r.get("tenant_id")?, label: r.get("label")?, due: r.get("due")?, walked: r.get("walked")? });
         }
-        self.fronts.learn(Instant::now(), began.elapsed(), limit, &found);
+        if let Some(at) = self.fronts.learn(Instant::now(), &Went { limit, took: began.elapsed(), all, found: &found }) {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move {
+                tokio::time::sleep_until(at).await;
+                shared.announce(Committed { steps: true, ..Committed::default() });
+            });
+        }
         Ok(claimed)
     }
 }
@@ -126,6 +136,10 @@ impl DurableExec for PgStore {
 
     fn pending(&self) -> Out<'_, bool> {
         self.engine.settle(async move {
+            // The way to the first step is long: whoever claims goes a shorter one.
+            if self.engine.fronts.is_long(Instant::now()) {
+                return Ok(true);
+            }
             let answers = self.engine.pool.read(&Tenants::default(), &[Request::plain("SELECT pending()")]).await?;
             answers.iter().flatten().next().map_or(Ok(false), |r| Row::Postgres(r).at(0))
         })
