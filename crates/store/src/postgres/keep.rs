@@ -31,10 +31,16 @@ fn id(from: Option<u128>) -> Param {
     Param::One(Value::Id(from.unwrap_or(0).to_be_bytes()))
 }
 
-/// Tables whose rows went one by one, so that their files are mostly holes, with their bytes.
+/// Tables whose rows went one by one, so that their files are mostly holes, with their bytes. No row takes more than two kilobytes of a
+/// table's own file: what is larger lies beside it.
 const HOLES: &str = "SELECT c.oid::regclass::text, pg_total_relation_size(c.oid) FROM pg_class c
-   WHERE c.relnamespace = 'tollgate'::regnamespace AND c.relkind = 'r' AND pg_stat_get_dead_tuples(c.oid) > 10000 + GREATEST(c.reltuples, 0) / 5
+   WHERE c.relnamespace = 'tollgate'::regnamespace AND c.relkind = 'r' AND (
+     pg_stat_get_dead_tuples(c.oid) > 10000 + GREATEST(c.reltuples, 0) / 5 OR pg_relation_size(c.oid) > 8388608 + 2048 * GREATEST(c.reltuples, 0)::bigint)
    ORDER BY 1";
+/// Of a table that was vacuumed, whether it is still mostly holes, since what is left lies at its end, and so little that it is written anew in
+/// a moment.
+const HOLLOW: &str = "SELECT c.reltuples < 50000 AND (pg_relation_size(c.oid) > 8388608 + 2048 * GREATEST(c.reltuples, 0)::bigint
+     OR pg_total_relation_size(c.oid) > 33554432 + 32768 * GREATEST(c.reltuples, 0)::bigint) FROM pg_class c WHERE c.oid = to_regclass($1)";
 /// Indexes of one that take many times what its rows need.
 const WIDE: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
    WHERE c.oid = to_regclass($1) AND pg_relation_size(i.indexrelid) > 8388608 + 400 * GREATEST(c.reltuples, 0)::bigint ORDER BY 1";
@@ -43,8 +49,8 @@ const LEFT: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_
    WHERE c.relnamespace = 'tollgate'::regnamespace AND NOT i.indisvalid AND c.relname ~ '_ccnew[0-9]*$' ORDER BY 1";
 
 impl Postgres {
-    /// Cuts tables at their end and writes indexes anew, where most of them is holes; answers bytes. Nobody waits for it but itself: when
-    /// somebody's transaction is in its way it stops, and goes on at the next turn.
+    /// Cuts tables at their end, and writes tables of few rows and indexes anew, where most of them is holes; answers bytes. When somebody's
+    /// transaction is in its way it stops, and goes on at the next turn; others wait for it only while few rows are written anew.
     async fn tidy(&self) -> Result<u64> {
         let Some(admin) = &self.admin else { return Ok(0) };
         let mut connection = Connection::open(admin, Purpose::Upkeep).await?;
@@ -70,6 +76,7 @@ impl Postgres {
             }
         }
         for (table, _) in &tables {
+            self.rewrite(&mut connection, table).await?;
             let wide = names(&connection.send(&[Request::new(WIDE, vec![Param::One(table.as_str().into())])]).await?)?;
             for index in wide {
                 if connection.send(&[Request::new(format!("REINDEX INDEX CONCURRENTLY {index}"), Vec::new())]).await.is_err() {
@@ -85,6 +92,19 @@ impl Postgres {
             bytes += before.saturating_sub(after);
         }
         Ok(bytes)
+    }
+
+    /// Writes a table anew of which few rows are left among holes. It waits a moment for its lock and no longer, since others wait behind it.
+    async fn rewrite(&self, connection: &mut Connection, table: &str) -> Result<()> {
+        let answers = connection.send(&[Request::new(HOLLOW, vec![Param::One(table.into())])]).await?;
+        if !answers.iter().flatten().next().map_or(Ok(false), |r| Row::Postgres(r).at::<bool>(0))? {
+            return Ok(());
+        }
+        connection.send(&[Request::plain("SET lock_timeout = '300ms'")]).await?;
+        // Should somebody be in its way, it is written anew at another time.
+        let _ = connection.send(&[Request::new(format!("VACUUM (FULL, ANALYZE) {table}"), Vec::new())]).await;
+        connection.send(&[Request::plain("SET lock_timeout = '5s'")]).await?;
+        Ok(())
     }
 
     /// Runs one function of the owner's on a connection of its own: it may take longer than a commit should wait.
