@@ -59,7 +59,12 @@ impl Postgres {
                 format!("SELECT * FROM claim($2, $3, {NOW}, $4, $5, $6, $7, $8)")
             }
         };
-        let rows = self.dispatch(text, params).await.inspect_err(|_| self.fronts.failed(Instant::now()))?;
+        let rows = self.dispatch(text, params).await.inspect_err(|e| {
+            // A lease that lapsed says nothing of the way.
+            if *e != StoreError::LeaseLost {
+                self.fronts.failed(Instant::now());
+            }
+        })?;
         let (mut claimed, mut found) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for r in rows.iter().map(Row::Postgres) {
             let step = step_of(r.get("kind")?, StepName { step: r.get("step")?, node: r.get("node")? })?;

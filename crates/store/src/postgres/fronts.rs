@@ -133,13 +133,12 @@ impl Fronts {
             seen.again = (went.took > SOON).then_some((now + went.took * TIMES, false));
             return None;
         }
-        match &mut seen.again {
-            Some((at, told)) if !*told => {
-                *told = true;
-                Some(*at)
-            }
-            _ => None,
+        if seen.again.is_some_and(|(at, told)| told && at > now) {
+            return None;
         }
+        let at = seen.again.map_or(now, |(at, _)| at).max(seen.rested.unwrap_or(now));
+        seen.again = Some((at, true));
+        Some(at)
     }
 
     /// Whether the way to first steps is long.
@@ -221,5 +220,9 @@ mod tests {
         assert_eq!(fronts.learn(soon(1), &behind(&[])), Some(soon(20)), "what hides is looked for then");
         assert_eq!(fronts.learn(soon(2), &behind(&[])), None, "by one");
         assert!(fronts.tell(soon(21)).unwrap_or_default().all);
+        // Somebody walked a long way meanwhile, so that whoever came did not look either.
+        fronts.learn(soon(19), &Went { limit: 1, ..went(&[found(2, 9_000_000, 9_000)]) });
+        assert!(!fronts.tell(soon(21)).unwrap_or_default().all);
+        assert_eq!(fronts.learn(soon(21), &behind(&[])), Some(soon(39)));
     }
 }
