@@ -26,5 +26,5 @@ pub use backend::{Committed, Store};
 pub use postgres::{
     Heard, Login, PgOptions, PgStore, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate,
 };
-pub use retention::{RETENTION, Rule};
+pub use retention::{RETENTION, Removal, Rule};
 pub use sqlite::{BackupError, OpenError, Options, SqliteStore, backup, compact, is_restored, restore, stats_of};

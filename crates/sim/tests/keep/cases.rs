@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tollgate_core::event::Event;
 use tollgate_core::graph::Stored;
 use tollgate_core::hash::Digest;
-use tollgate_core::id::RunId;
+use tollgate_core::id::{RunId, TenantId};
 use tollgate_core::ledger::{Report, verify};
 use tollgate_core::ports::{Clock, Desk, DeskError, ExportFilter, IngestEvent, NewRun};
 use tollgate_core::scope::{Mode, Scope};
@@ -94,12 +94,17 @@ async fn events(h: &House) -> usize {
 /// An event of test mode that starts a run, and nothing after it.
 async fn quiet(h: &House) -> Scope {
     let quiet = Scope { mode: Mode::Test, ..scope() };
-    let event = Event { scope: quiet, ..tollgate_testkit::event(h.ids.uuid(), h.clock.now(), &serde_json::json!([])) };
+    starts(h, quiet).await;
+    quiet
+}
+
+/// An event that starts a run.
+async fn starts(h: &House, whose: Scope) {
+    let event = Event { scope: whose, ..tollgate_testkit::event(h.ids.uuid(), h.clock.now(), &serde_json::json!([])) };
     let id = RunId::from_bytes(h.ids.uuid());
     let run = NewRun { terms: Terms::default(), id, operator: "op".to_owned(), bundle: Digest::of(b"bundle"), strict: false };
     let rev = h.store.config_rev().await.unwrap();
-    h.store.ingest(quiet, rev, vec![IngestEvent { event, dedupe: None, runs: vec![run] }], None).await.unwrap();
-    quiet
+    h.store.ingest(whose, rev, vec![IngestEvent { event, dedupe: None, runs: vec![run] }], None).await.unwrap();
 }
 
 #[tokio::test]
@@ -260,4 +265,33 @@ async fn a_graph_goes_with_its_journal_and_a_large_result_with_the_last_that_nam
     let done = once(&h, ages(200, 90, 400), &shelf).await.unwrap();
     assert_eq!((done.gone["runs"], done.gone["blobs"]), (1, 1));
     assert_eq!(h.store.blob(scope(), blob).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_removed_tenant_leaves_its_log_and_no_other_tenant_misses_anything() {
+    let h = house();
+    let other = Scope { tenant_id: TenantId::from_bytes([9; 16]), ..scope() };
+    actions(&h, 0..4).await;
+    starts(&h, other).await;
+    h.store.publish().await.unwrap();
+    let (size, entries) = (h.store.frontier(scope()).await.unwrap().size(), h.ledger().await.unwrap());
+    let seen = h.store.changes_after(other, None, 0).await.unwrap();
+    let whole = h.store.changes_from(scope()).await.unwrap();
+
+    let said = h.store.remove_tenant(other.tenant_id).await.unwrap_err().to_string();
+    assert!(said.contains("1 of the tenant's runs"), "{said}");
+    let gone = h.store.remove_tenant(scope().tenant_id).await.unwrap();
+    assert_eq!((gone["runs"], gone["actions"], gone["effect_keys"]), (4, 4, 4));
+    assert_eq!((runs(&h).await, h.actions().await.unwrap().len()), (0, 0));
+    assert!(h.store.tenant_key(scope()).await.unwrap().is_none() && h.store.active_bundle(scope()).await.unwrap().is_none());
+
+    // Its log is the log that it was, and still the one that was signed.
+    assert_eq!((h.store.frontier(scope()).await.unwrap().size(), h.ledger().await.unwrap()), (size, entries));
+    h.signer().check().await.unwrap();
+    // Positions go on where they were: what the other tenant does now comes after what it did before.
+    starts(&h, other).await;
+    h.store.publish().await.unwrap();
+    let all: Vec<_> = h.store.events_after(other, 0, 10).await.unwrap();
+    assert_eq!(all.len(), 2);
+    assert!(!h.store.changes_after(other, None, seen.to.max(whole.unwrap_or(0))).await.unwrap().found.is_empty());
 }

@@ -265,6 +265,64 @@ BEGIN
   RETURN n;
 END $$;
 
+-- Row security binds the owner too: for the rest of the transaction one tenant, in both modes.
+CREATE OR REPLACE FUNCTION keep_only(p_tenant uuid) RETURNS void LANGUAGE sql SET search_path = tollgate, pg_temp AS $$
+  SELECT set_config('tollgate.live', '{' || p_tenant || '}', true), set_config('tollgate.test', '{' || p_tenant || '}', true) $$;
+
+-- How much of a tenant's work is not over.
+CREATE OR REPLACE FUNCTION keep_tenant_open(p_tenant uuid, p_final smallint[], p_draft smallint, p_done smallint) RETURNS bigint
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp AS $$
+BEGIN
+  PERFORM keep_only(p_tenant);
+  RETURN (SELECT count(*) FROM runs r WHERE r.tenant_id = p_tenant AND r.state <> ALL (p_final))
+    + (SELECT count(*) FROM actions a JOIN runs r ON r.id = a.run_id WHERE a.tenant_id = p_tenant AND a.state <> p_done AND r.state <> p_draft)
+    + (SELECT count(*) FROM replays p WHERE p.tenant_id = p_tenant AND p.next < p.end_at);
+END $$;
+
+-- Takes a removed tenant's rows out of one stretch of a table's file, and says where the next begins: a partition by its number, and a block.
+-- Of a table with positions the tenant's newest row may stay, since they count on from it; `p_emptied` takes its content.
+CREATE OR REPLACE FUNCTION keep_tenant(p_tenant uuid, p_table text, p_part bigint, p_block bigint, p_newest boolean, p_emptied text,
+  OUT gone bigint, OUT next_part bigint, OUT next_block bigint)
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$
+DECLARE
+  stretch constant bigint := 2000;
+  whole regclass := to_regclass(format('tollgate.%I', p_table));
+  part record;
+  first bigint;
+  past bigint;
+  positions boolean;
+  but text := '';
+BEGIN
+  PERFORM keep_only(p_tenant);
+  gone := 0;
+  SELECT c.oid::bigint AS n, c.relname AS name, pg_relation_size(c.oid) / current_setting('block_size')::bigint AS blocks INTO part
+    FROM pg_class c WHERE c.relkind = 'r' AND c.oid::bigint >= p_part
+      AND (c.oid = whole OR c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = whole))
+    ORDER BY c.oid LIMIT 1;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  first := CASE WHEN part.n = p_part THEN p_block ELSE 0 END;
+  past := first + stretch;
+  positions := p_newest AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = whole AND a.attname = 'pos' AND NOT a.attisdropped);
+  IF positions THEN
+    but := format(' AND t.pos < (SELECT max(n.pos) FROM %I n WHERE n.tenant_id = t.tenant_id AND n.mode = t.mode)', p_table);
+  END IF;
+  EXECUTE format('DELETE FROM %I t WHERE t.tenant_id = $1 AND t.ctid >= $2 AND t.ctid < $3', part.name) || but
+    USING p_tenant, format('(%s,0)', first)::tid, format('(%s,0)', past)::tid;
+  GET DIAGNOSTICS gone = ROW_COUNT;
+  IF past < part.blocks THEN
+    next_part := part.n;
+    next_block := past;
+    RETURN;
+  END IF;
+  IF positions AND p_emptied <> '' THEN
+    EXECUTE format('UPDATE %I SET %s WHERE tenant_id = $1', part.name, p_emptied) USING p_tenant;
+  END IF;
+  next_part := part.n + 1;
+  next_block := 0;
+END $$;
+
 -- Drops months that are over and empty, and writes those anew of which few rows are left among holes; answers bytes.
 CREATE OR REPLACE FUNCTION keep_give_back(p_now bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = tollgate, pg_temp SET lock_timeout = '5s' AS $$

@@ -1,6 +1,9 @@
 //! Retention on Postgres: functions of the schema's owner do it, slice by slice; months that are over are dropped whole.
 
+use std::collections::BTreeMap;
+
 use tollgate_core::action::ActionState;
+use tollgate_core::id::TenantId;
 use tollgate_core::ports::{Archivable, BoxFuture, Keep, LedgerLog, Retire, Retired, StoreError, StoreStats};
 use tollgate_core::run::RunState;
 use tollgate_core::scope::Scope;
@@ -108,7 +111,7 @@ impl Postgres {
     }
 
     /// Runs one function of the owner's on a connection of its own: it may take longer than a commit should wait.
-    async fn upkeep<T>(&self, text: &'static str, params: Vec<Param>, read: impl Fn(Row<'_>) -> Result<T>) -> Result<T> {
+    pub(super) async fn upkeep<T>(&self, text: &'static str, params: Vec<Param>, read: impl Fn(Row<'_>) -> Result<T>) -> Result<T> {
         let none = || {
             let why = "retention on Postgres needs the login that owns the tables, since nobody who serves may take anything away: \
                  give DATABASE_ADMIN_URL";
@@ -209,6 +212,10 @@ impl Keep for PgStore {
     fn retire_entries(&self, scope: Scope, from: u64, to: u64) -> Out<'_, u64> {
         let params = values![scope.tenant_id.as_bytes(), scope.mode.as_int(), int(from), int(to)].into_iter().map(Param::One).collect();
         self.engine.settle(self.engine.upkeep("SELECT keep_entries($1, $2, $3, $4)", params, |r| r.at(0)))
+    }
+
+    fn remove_tenant(&self, tenant: TenantId) -> Out<'_, BTreeMap<String, u64>> {
+        self.engine.settle(self.engine.remove_tenant(tenant))
     }
 
     fn give_back(&self) -> Out<'_, u64> {

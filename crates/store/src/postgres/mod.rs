@@ -18,6 +18,7 @@ mod options;
 mod pool;
 mod provision;
 mod publish;
+mod remove;
 mod single;
 mod statics;
 mod stats;

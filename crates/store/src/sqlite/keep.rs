@@ -1,9 +1,11 @@
 //! Retention on SQLite: found by readers, taken away in slices between other commands. What was found is judged again where it is deleted.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tollgate_core::action::ActionState;
+use tollgate_core::id::TenantId;
 use tollgate_core::ledger::SignedCheckpoint;
 use tollgate_core::ports::{Archivable, BoxFuture, Keep, Retire, Retired, StoreError, StoreStats};
 use tollgate_core::run::RunState;
@@ -13,6 +15,7 @@ use tollgate_core::time::Timestamp;
 use crate::codec::int;
 use crate::error::{OrStore, Result, damaged};
 use crate::sqlite::open::INCREMENTAL;
+use crate::sqlite::remove;
 use crate::sqlite::store::{Sqlite, SqliteStore};
 use crate::sqlite::tx::{SqliteTx, entry_position, entry_row, find_log};
 
@@ -55,6 +58,9 @@ impl Keep for SqliteStore {
     }
     fn retire_entries(&self, scope: Scope, from: u64, to: u64) -> Out<'_, u64> {
         self.engine.command(move |tx| retire_entries(tx, scope, from, to))
+    }
+    fn remove_tenant(&self, tenant: TenantId) -> Out<'_, BTreeMap<String, u64>> {
+        Box::pin(remove::tenant(&self.engine, tenant))
     }
     fn give_back(&self) -> Out<'_, u64> {
         self.engine.command(give_back)

@@ -13,6 +13,7 @@ mod ledger;
 mod limits;
 mod lists;
 mod open;
+mod remove;
 mod runs;
 mod single;
 mod stats;

@@ -9,6 +9,7 @@ mod migrations;
 mod outbox;
 mod plans;
 mod races;
+mod removal;
 mod retention;
 mod roles;
 mod row_security;

@@ -158,7 +158,7 @@ fn texts(conn: &Connection, sql: &str) -> Vec<String> {
     conn.prepare(sql).unwrap().query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-fn folder() -> std::path::PathBuf {
+pub fn folder() -> std::path::PathBuf {
     let name = format!("net-{}-{:?}", std::process::id(), std::thread::current().id());
     let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&dir);

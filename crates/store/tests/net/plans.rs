@@ -60,8 +60,8 @@ const IN_ORDER: &[(&str, &str)] = &[
     ),
 ];
 
-/// The files whose statements nobody waits for: what people ask for now and then, and retention, which goes through everything in slices.
-const UPKEEP: &[&str] = &["command/epoch.rs", "sqlite/backup.rs", "sqlite/keep.rs", "sqlite/stats.rs"];
+/// The files whose statements nobody waits for: what people ask for now and then, retention and removal, which go through everything in slices.
+const UPKEEP: &[&str] = &["command/epoch.rs", "sqlite/backup.rs", "sqlite/keep.rs", "sqlite/remove.rs", "sqlite/stats.rs"];
 
 /// The files whose statements a worker waits for.
 const HOT: &[&str] = &[

@@ -1,0 +1,136 @@
+//! A tenant's removal on SQLite: found by readers in the order of each table's key, taken away in slices between other commands.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params, params_from_iter};
+use tollgate_core::action::ActionState;
+use tollgate_core::id::TenantId;
+use tollgate_core::run::RunState;
+
+use crate::backend::Backend as _;
+use crate::error::{OrStore, Result, damaged};
+use crate::needs::Needs;
+use crate::retention::{Removal, removed, under_way};
+use crate::sqlite::keep::final_states;
+use crate::sqlite::store::Sqlite;
+use crate::sqlite::tx::SqliteTx;
+
+/// Rows looked at in one slice.
+const SLICE: usize = 512;
+/// A table as its catalog has it.
+#[derive(Clone)]
+struct Table {
+    name: &'static str,
+    /// The columns of its key.
+    key: Vec<String>,
+    /// Whether a row is the tenant's, `?1`.
+    theirs: String,
+    /// Its newest row stays.
+    newest: bool,
+}
+
+impl Table {
+    /// None where this engine has no such table. Rows of a run may not say whose the run is.
+    fn read(c: &Connection, name: &'static str, removal: Removal) -> Result<Option<Self>> {
+        let mut sql = c.prepare_cached("SELECT name, pk FROM pragma_table_info(?1) ORDER BY pk").or_store()?;
+        let columns: Vec<(String, i64)> =
+            sql.query_map([name], |r| Ok((r.get(0)?, r.get(1)?))).or_store()?.collect::<rusqlite::Result<_>>().or_store()?;
+        let has = |column: &str| columns.iter().any(|(c, _)| c == column);
+        let newest = matches!(removal, Removal::Emptied(_)) && has("pos");
+        let theirs = match (has("tenant_id"), has("run_id")) {
+            (true, _) => "tenant_id = ?1".to_owned(),
+            (false, true) => format!("EXISTS (SELECT 1 FROM runs r WHERE r.id = {name}.run_id AND r.tenant_id = ?1)"),
+            (false, false) if columns.is_empty() => return Ok(None),
+            (false, false) => return Err(damaged("a table that does not say whose its rows are")),
+        };
+        let key = columns.into_iter().filter(|(_, pk)| *pk > 0).map(|(name, _)| name).collect();
+        Ok(Some(Self { name, key, theirs, newest }))
+    }
+
+    fn of_key(&self, each: impl Fn(usize, &str) -> String, between: &str) -> String {
+        self.key.iter().enumerate().map(|(i, k)| each(i, k)).collect::<Vec<_>>().join(between)
+    }
+
+    /// The keys of the next rows, and whether they are the tenant's.
+    fn slice(&self, c: &Connection, tenant: TenantId, after: &[Value]) -> Result<Vec<(Vec<Value>, bool)>> {
+        let names = self.key.join(", ");
+        let marks = self.of_key(|i, _| format!("?{}", i + 2), ", ");
+        let past = if after.is_empty() { String::new() } else { format!("WHERE ({names}) > ({marks})") };
+        let text = format!("SELECT {}, {names} FROM {} {past} ORDER BY {names} LIMIT {SLICE}", self.theirs, self.name);
+        let values = std::iter::once(Value::Blob(tenant.as_bytes().to_vec())).chain(after.iter().cloned());
+        let mut sql = c.prepare_cached(&text).or_store()?;
+        let read = |r: &rusqlite::Row<'_>| Ok(((1..=self.key.len()).map(|i| r.get(i)).collect::<rusqlite::Result<_>>()?, r.get(0)?));
+        sql.query_map(params_from_iter(values), read).or_store()?.collect::<rusqlite::Result<_>>().or_store()
+    }
+
+    /// Takes these rows away, if they are the tenant's.
+    fn delete(&self, tx: &mut SqliteTx<'_>, tenant: TenantId, keys: &[Vec<Value>]) -> Result<u64> {
+        let at = self.of_key(|i, k| format!("{k} = ?{}", i + 2), " AND ");
+        let but = if self.newest {
+            let name = self.name;
+            format!(" AND pos < (SELECT MAX(pos) FROM {name} n WHERE n.tenant_id = {name}.tenant_id AND n.mode = {name}.mode)")
+        } else {
+            String::new()
+        };
+        let text = format!("DELETE FROM {} WHERE {at} AND {}{but}", self.name, self.theirs);
+        let mut gone = 0;
+        for key in keys {
+            let values = std::iter::once(Value::Blob(tenant.as_bytes().to_vec())).chain(key.iter().cloned());
+            gone += tx.exec(&text, params_from_iter(values))?;
+        }
+        Ok(gone as u64)
+    }
+}
+
+async fn rows(engine: &Sqlite, table: Table, tenant: TenantId) -> Result<u64> {
+    let (mut gone, mut after) = (0, Vec::new());
+    loop {
+        let (of, from) = (table.clone(), after);
+        let found = engine.stroll(move |c| of.slice(c, tenant, &from)).await?;
+        let last = found.last().filter(|_| found.len() == SLICE).map(|(key, _)| key.clone());
+        let keys: Vec<_> = found.into_iter().filter(|(_, theirs)| *theirs).map(|(key, _)| key).collect();
+        if !keys.is_empty() {
+            let of = table.clone();
+            gone += engine.command(move |tx| of.delete(tx, tenant, &keys)).await?;
+        }
+        let Some(last) = last else { return Ok(gone) };
+        after = last;
+    }
+}
+
+/// What of the tenant is not over.
+fn open(c: &Connection, tenant: TenantId) -> Result<u64> {
+    let (done, draft, over) = (ActionState::Done.as_int(), RunState::Draft.as_int(), final_states());
+    let text = format!(
+        "SELECT (SELECT COUNT(*) FROM runs WHERE tenant_id = ?1 AND state NOT IN ({over}))
+           + (SELECT COUNT(*) FROM actions a WHERE a.tenant_id = ?1 AND a.state <> {done}
+                AND EXISTS (SELECT 1 FROM runs r WHERE r.id = a.run_id AND r.state <> {draft}))
+           + (SELECT COUNT(*) FROM replays WHERE tenant_id = ?1 AND next < end_at)"
+    );
+    let n: i64 = c.query_row(&text, [tenant.as_bytes()], |r| r.get(0)).or_store()?;
+    Ok(u64::try_from(n).unwrap_or(0))
+}
+
+/// Takes a tenant away.
+pub(crate) async fn tenant(engine: &Sqlite, tenant: TenantId) -> Result<BTreeMap<String, u64>> {
+    let open = engine.stroll(move |c| open(c, tenant)).await?;
+    if open > 0 {
+        return Err(under_way(open));
+    }
+    let mut gone = BTreeMap::new();
+    for (name, removal) in removed() {
+        let Some(table) = engine.stroll(move |c| Table::read(c, name, removal)).await? else { continue };
+        let emptied = table.newest;
+        gone.insert(name.to_owned(), rows(engine, table, tenant).await?);
+        if let (true, Removal::Emptied(Some(columns))) = (emptied, removal) {
+            let text = format!("UPDATE {name} SET {columns} WHERE tenant_id = ?1");
+            engine.command(move |tx| tx.exec(&text, params![tenant.as_bytes()]).map(drop)).await?;
+        }
+        if removal == Removal::First {
+            // Nothing is decided any more by what was in force.
+            engine.write(Needs::default().configures(), |tx| tx.raise_rev()).await?;
+        }
+    }
+    Ok(gone)
+}
