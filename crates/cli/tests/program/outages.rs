@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::processes::Shared;
-use super::support::{http, http_with};
+use super::support::{Ran, http, http_with};
 
 /// Asks until the answer fits: news take their time, and no test says how much.
 fn until(ask: impl Fn() -> Option<String>, fits: impl Fn(&str) -> bool) -> String {
@@ -55,4 +55,50 @@ fn without_a_connection_to_the_database_requests_are_told_to_come_again() {
     until(ask, |answer| answer.starts_with("HTTP/1.1 200"));
     let ended = serve.signal(Signal::TERM);
     assert_eq!(ended.code, 0, "{}", ended.err);
+}
+
+#[test]
+fn a_full_disk_of_the_database_turns_writes_away_and_loses_nothing() {
+    let it = Shared::new();
+    let (mut serve, mut worker) = (it.serve(), it.worker());
+    // As the server says it of a file that cannot grow.
+    let fill = |table: &str| {
+        let text = format!("CREATE TRIGGER full_disk BEFORE INSERT ON tollgate.{table} EXECUTE FUNCTION public.full_disk()");
+        it.database.psql(&text).unwrap();
+    };
+    let free = |table: &str| it.database.psql(&format!("DROP TRIGGER full_disk ON tollgate.{table}")).unwrap();
+    let raise = "CREATE SEQUENCE public.met; CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \
+         $$ BEGIN PERFORM nextval('public.met'); RAISE EXCEPTION 'could not extend file \"base/1/2\"' USING ERRCODE = 'disk_full'; END $$";
+    it.database.psql(raise).unwrap();
+
+    fill("events");
+    let key = format!("{}\r\nidempotency-key: ada", it.key());
+    let send = || {
+        http_with(
+            &serve.ready["url"],
+            "POST",
+            "/v1/events",
+            &key,
+            r#"{"source": "cli", "event_type": "demo.hello", "payload": {"name": "Ada"}}"#,
+        )
+    };
+    let refused = send().unwrap().to_ascii_lowercase();
+    assert!(refused.starts_with("http/1.1 503") && refused.contains("retry-after: "), "{refused}");
+    assert!(http(&serve.ready["url"], "/v1/events", &it.key()).unwrap().starts_with("HTTP/1.1 200"), "reads go on");
+    // Now what tells of effects finds no space: the event is stored, and the worker tries until there is some.
+    free("events");
+    fill("entries");
+    let stored = until(send, |answer| answer.starts_with("HTTP/1.1 2"));
+    assert_eq!(it.database.psql("SELECT count(*) FROM tollgate.events").unwrap(), "1", "{stored}");
+    until(|| it.database.psql("SELECT last_value > 3 FROM public.met").ok(), |met| met == "t");
+    free("entries");
+    let receipts = it.project.until(&["--json", "receipts", "list"], |l| !l["data"].as_array().unwrap().is_empty());
+    assert_eq!(receipts["data"][0]["leaf"]["body"]["disposition"], "applied", "{receipts}");
+    assert!(send().unwrap().starts_with("HTTP/1.1 2"), "under its key it is the same event");
+    assert_eq!(it.database.psql("SELECT count(*) FROM tollgate.events").unwrap(), "1");
+    let ended = [worker.signal(Signal::TERM), serve.signal(Signal::TERM)];
+    for Ran { code, err, .. } in ended {
+        let said: Vec<_> = err.lines().filter(|l| !l.contains("\"TRACE\"") && !l.contains("\"DEBUG\"")).collect();
+        assert!(code == 0 && said.iter().any(|l| l.contains("the database's disk is full")), "who looks after it reads why: {said:#?}");
+    }
 }
