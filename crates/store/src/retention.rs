@@ -111,6 +111,6 @@ pub(crate) fn removed() -> impl Iterator<Item = (&'static str, Removal)> {
 /// Said when a tenant's work is not over.
 pub(crate) fn under_way(open: u64) -> StoreError {
     StoreError::Conflict(format!(
-        "{open} of the tenant's runs, actions and replays are not over: stop what sends work to it, and let it end or cancel it"
+        "{open} of the tenant's runs, actions, replays and untold changes are not over: stop what sends work to it, and let it end or cancel it"
     ))
 }

@@ -269,14 +269,15 @@ END $$;
 CREATE OR REPLACE FUNCTION keep_only(p_tenant uuid) RETURNS void LANGUAGE sql SET search_path = tollgate, pg_temp AS $$
   SELECT set_config('tollgate.live', '{' || p_tenant || '}', true), set_config('tollgate.test', '{' || p_tenant || '}', true) $$;
 
--- How much of a tenant's work is not over.
+-- How much of a tenant's work is not over, what was not told yet included: told later, it would leave rows behind those that went.
 CREATE OR REPLACE FUNCTION keep_tenant_open(p_tenant uuid, p_final smallint[], p_draft smallint, p_done smallint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = tollgate, pg_temp AS $$
 BEGIN
   PERFORM keep_only(p_tenant);
   RETURN (SELECT count(*) FROM runs r WHERE r.tenant_id = p_tenant AND r.state <> ALL (p_final))
     + (SELECT count(*) FROM actions a JOIN runs r ON r.id = a.run_id WHERE a.tenant_id = p_tenant AND a.state <> p_done AND r.state <> p_draft)
-    + (SELECT count(*) FROM replays p WHERE p.tenant_id = p_tenant AND p.next < p.end_at);
+    + (SELECT count(*) FROM replays p WHERE p.tenant_id = p_tenant AND p.next < p.end_at)
+    + (SELECT count(*) FROM unpublished u WHERE u.tenant_id = p_tenant) + (SELECT count(*) FROM outbox_queue q WHERE q.tenant_id = p_tenant);
 END $$;
 
 -- Takes a removed tenant's rows out of one stretch of a table's file, and says where the next begins: a partition by its number, and a block.
