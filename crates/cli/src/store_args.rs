@@ -18,9 +18,12 @@ pub struct StoreArgs {
     /// Where the store is: `embedded`, a URL such as postgres://user@host/database, or `postgres` for the URL in DATABASE_URL
     #[arg(long, value_name = "WHERE")]
     store: Option<String>,
-    /// An administrator's URL: the database is migrated before it is used
+    /// An administrator's URL: the database is migrated before it is used, unless --no-migrate; retention takes things away as this login
     #[arg(long, value_name = "URL", env = "DATABASE_ADMIN_URL", hide_env_values = true)]
     admin_url: Option<String>,
+    /// Leave the schema as it is: where it is not this program's, say so and end
+    #[arg(long)]
+    no_migrate: bool,
     /// The folder of the installation's keys; the data folder when left out. Processes over one database need the same keys
     #[arg(long, value_name = "FOLDER", env = "TOLLGATE_KEYS")]
     pub keys: Option<PathBuf>,
@@ -67,7 +70,8 @@ impl StoreArgs {
 
     fn at(&self, url: String) -> Result<Place, Failure> {
         Login::parse(&url).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-        Ok(Place::Postgres(Access { url, admin: self.admin_url.clone().filter(|u| !u.is_empty()), name: "tollgate".to_owned() }))
+        let admin = self.admin_url.clone().filter(|u| !u.is_empty());
+        Ok(Place::Postgres(Access { url, admin, migrates: !self.no_migrate, name: "tollgate".to_owned() }))
     }
 }
 

@@ -25,6 +25,7 @@ pub use apart::Between;
 pub use backend::{Committed, Store};
 pub use postgres::{
     Heard, Login, PgOptions, PgStore, Role, SetupError, create_database, create_login, drop_database, drop_logins, migrate,
+    migrate_on_start,
 };
 pub use retention::{RETENTION, Removal, Rule};
 pub use sqlite::{BackupError, OpenError, Options, SqliteStore, backup, compact, is_restored, restore, stats_of};

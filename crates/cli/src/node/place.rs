@@ -28,8 +28,10 @@ pub enum Place {
 pub struct Access {
     /// The service's login.
     pub url: String,
-    /// An administrator's, who migrates first.
+    /// An administrator's.
     pub admin: Option<String>,
+    /// With it, the database is migrated first.
+    pub migrates: bool,
     /// How the process is named among the database's connections.
     pub name: String,
 }
@@ -118,8 +120,8 @@ pub(super) async fn open(place: &Place, role: Role, home: &Home, wakes: &Arc<Wak
         Place::Postgres(access) => {
             let login = Login::parse(&access.url)?.named(&access.name);
             let admin = access.admin.as_deref().map(Login::parse).transpose()?;
-            if let Some(admin) = &admin {
-                tollgate_store::migrate(admin).await?;
+            if let Some(admin) = admin.as_ref().filter(|_| access.migrates) {
+                tollgate_store::migrate_on_start(admin).await?;
             }
             let (own, others) = (Arc::clone(wakes), Arc::clone(wakes));
             let on_commit = Box::new(move |news| own.news(news));

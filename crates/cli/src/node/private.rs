@@ -84,7 +84,7 @@ impl Private {
 
     /// As one process uses it that does everything.
     pub fn place(&self) -> Place {
-        Place::Postgres(Access { url: self.serve.clone(), admin: None, name: "tollgate".to_owned() })
+        Place::Postgres(Access { url: self.serve.clone(), admin: None, migrates: false, name: "tollgate".to_owned() })
     }
 
     /// Drops the server as it is and starts it again, which recovers; only where it is our own.
@@ -108,7 +108,7 @@ impl Private {
 
     /// The same, by a process that may also do what only the tables' owner does.
     pub fn place_of_owner(&self) -> Place {
-        Place::Postgres(Access { url: self.serve.clone(), admin: Some(self.admin.clone()), name: "tollgate".to_owned() })
+        Place::Postgres(Access { url: self.serve.clone(), admin: Some(self.admin.clone()), migrates: true, name: "tollgate".to_owned() })
     }
 
     /// Takes everything away again.

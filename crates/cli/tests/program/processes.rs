@@ -113,6 +113,13 @@ fn the_schema_is_migrated_once_however_often_and_by_however_many() {
     let mut from: Vec<i64> = both.into_iter().map(|r| r.json()["from"].as_i64().unwrap()).collect();
     from.sort_unstable();
     assert_eq!(from, [0, again["to"].as_i64().unwrap()], "one made it, the other found it made");
+    let another = Server::shared().unwrap().fresh_database().unwrap();
+    let (root, url) = (it.project.root(), another.url());
+    let env = [("DATABASE_URL", it.url("serve").replace(it.database.name(), another.name())), ("DATABASE_ADMIN_URL", url)];
+    let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let left = tollgate_env(&env, &["--project", root.to_str().unwrap(), "serve", "--listen", "127.0.0.1:0", "--no-migrate"]);
+    assert!(left.code != 0 && left.err.contains("run `tollgate db migrate`"), "{}", left.err);
+    assert_eq!(another.psql("SELECT to_regclass('tollgate.meta') IS NULL").unwrap(), "t", "it was left alone");
     let none = tollgate_env(&[], &["db", "migrate"]);
     assert_eq!(none.code, 2);
     assert!(none.err.contains("set DATABASE_ADMIN_URL"), "{}", none.err);

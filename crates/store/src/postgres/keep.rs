@@ -12,7 +12,7 @@ use tollgate_core::time::Timestamp;
 use crate::backend::{Backend, Reach};
 use crate::codec::int;
 use crate::error::Result;
-use crate::postgres::connection::{Connection, Param, Purpose, Request};
+use crate::postgres::connection::{Connection, Fault, Param, Purpose, Request};
 use crate::postgres::store::{PgStore, Postgres};
 use crate::row::Row;
 use crate::tx::Query;
@@ -51,6 +51,15 @@ const WIDE: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_
 const LEFT: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
    WHERE c.relnamespace = 'tollgate'::regnamespace AND NOT i.indisvalid AND c.relname ~ '_ccnew[0-9]*$' ORDER BY 1";
 
+/// Runs what can be done at another time as well, should somebody be in its way; answers whether it was done.
+async fn attempt(connection: &mut Connection, text: String) -> Result<bool> {
+    match connection.send(&[Request::new(text, Vec::new())]).await {
+        Ok(_) => Ok(true),
+        Err(Fault::Broken(e)) => Err(e),
+        Err(_) => Ok(false),
+    }
+}
+
 impl Postgres {
     /// Cuts tables at their end, and writes tables of few rows and indexes anew, where most of them is holes; answers bytes. When somebody's
     /// transaction is in its way it stops, and goes on at the next turn; others wait for it only while few rows are written anew.
@@ -74,17 +83,13 @@ impl Postgres {
         let mut work: Vec<String> = left.into_iter().map(|i| format!("DROP INDEX {i}")).collect();
         work.extend(tables.iter().map(|(t, _)| format!("VACUUM (ANALYZE) {t}")));
         for text in work {
-            if connection.send(&[Request::new(text, Vec::new())]).await.is_err() {
-                break;
-            }
+            attempt(&mut connection, text).await?;
         }
         for (table, _) in &tables {
             self.rewrite(&mut connection, table).await?;
             let wide = names(&connection.send(&[Request::new(WIDE, vec![Param::One(table.as_str().into())])]).await?)?;
             for index in wide {
-                if connection.send(&[Request::new(format!("REINDEX INDEX CONCURRENTLY {index}"), Vec::new())]).await.is_err() {
-                    break;
-                }
+                attempt(&mut connection, format!("REINDEX INDEX CONCURRENTLY {index}")).await?;
             }
         }
         let mut bytes = 0;
@@ -97,15 +102,19 @@ impl Postgres {
         Ok(bytes)
     }
 
-    /// Writes a table anew of which few rows are left among holes. It waits a moment for its lock and no longer, since others wait behind it.
+    /// Writes a table anew of which few rows are left among holes. It waits a moment for its lock, since others wait behind it; then once for
+    /// longer than a second, which is when the server's own vacuum, come for the same holes, gives way.
     async fn rewrite(&self, connection: &mut Connection, table: &str) -> Result<()> {
         let answers = connection.send(&[Request::new(HOLLOW, vec![Param::One(table.into())])]).await?;
         if !answers.iter().flatten().next().map_or(Ok(false), |r| Row::Postgres(r).at::<bool>(0))? {
             return Ok(());
         }
-        connection.send(&[Request::plain("SET lock_timeout = '300ms'")]).await?;
-        // Should somebody be in its way, it is written anew at another time.
-        let _ = connection.send(&[Request::new(format!("VACUUM (FULL, ANALYZE) {table}"), Vec::new())]).await;
+        for patience in ["SET lock_timeout = '300ms'", "SET lock_timeout = '1500ms'"] {
+            connection.send(&[Request::plain(patience)]).await?;
+            if attempt(connection, format!("VACUUM (FULL, ANALYZE) {table}")).await? {
+                break;
+            }
+        }
         connection.send(&[Request::plain("SET lock_timeout = '5s'")]).await?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Migrations, run by the binary: forward only, safe when several processes start at once.
 
 use tokio_postgres::Client;
+use tollgate_core::hash::Digest;
 
 use super::options::{Login, SetupError};
 use super::tls::refusal;
@@ -34,29 +35,77 @@ END $$";
 /// One migration at a time in a database.
 const LOCK: i64 = 0x7467_6174_6d69_6701;
 
-/// Brings a database to this binary's version; answers from and to which. The login owns what it makes: it is an administrator's, and no
-/// service runs as it.
+/// Times that a migration is tried while running work is in its way. Each is one transaction: what fails leaves nothing.
+const TRIES: u32 = 10;
+
+/// Brings a database to this binary's version, and says its roles, grants and functions anew; answers from and to which. The login owns what it
+/// makes: it is an administrator's, and no service runs as it.
 ///
 /// # Errors
 /// When the database cannot be reached, is too old or of a later version, or a migration fails.
 pub async fn migrate(login: &Login) -> Result<(i64, i64), SetupError> {
+    bring(login, true).await
+}
+
+/// The same when a process starts: a database that this binary, or one with the same schema, migrated is left as it is, and nobody who uses it
+/// is in the way. Months to come get their partitions.
+///
+/// # Errors
+/// As [`migrate`].
+pub async fn migrate_on_start(login: &Login) -> Result<(i64, i64), SetupError> {
+    bring(login, false).await
+}
+
+async fn bring(login: &Login, anew: bool) -> Result<(i64, i64), SetupError> {
     let client = connect(login).await?;
     check_server(&client).await?;
     let failed = |number| move |e: tokio_postgres::Error| SetupError::Migration { number, message: said(&e) };
     client
-        .batch_execute(&format!("SET client_min_messages = warning; SELECT pg_advisory_lock({LOCK}); CREATE SCHEMA IF NOT EXISTS tollgate; SET search_path = tollgate"))
+        .batch_execute(&format!("SET client_min_messages = warning; SELECT pg_advisory_lock({LOCK}); CREATE SCHEMA IF NOT EXISTS tollgate; SET search_path = tollgate; SET lock_timeout = '10s'"))
         .await
         .map_err(failed(0))?;
     let found = version(&client).await?;
     if found > VERSION {
         return Err(SetupError::Newer { found, needed: VERSION });
     }
-    for (number, sql) in (1_i64..).zip(MIGRATIONS).filter(|(n, _)| *n > found) {
-        let note = format!("INSERT INTO meta (k, v) VALUES ('schema_version', {number}) ON CONFLICT (k) DO UPDATE SET v = excluded.v");
-        client.batch_execute(&format!("BEGIN; {sql}; {note}; COMMIT")).await.map_err(failed(number))?;
+    if !anew && found == VERSION && said_by(&client).await.map_err(failed(VERSION))? == Some(texts()) {
+        let months = "SELECT keep_partitions((extract(epoch FROM clock_timestamp()) * 1000000)::bigint)";
+        persist(&client, months).await.map_err(failed(VERSION))?;
+        return Ok((found, VERSION));
     }
-    client.batch_execute(&format!("BEGIN; {SECURITY}; {DISPATCH}; {KEEP}; COMMIT; {ANALYZE}")).await.map_err(failed(VERSION))?;
+    let note = |k: &str, v: i64| format!("INSERT INTO meta (k, v) VALUES ('{k}', {v}) ON CONFLICT (k) DO UPDATE SET v = excluded.v");
+    for (number, sql) in (1_i64..).zip(MIGRATIONS).filter(|(n, _)| *n > found) {
+        persist(&client, &format!("BEGIN; {sql}; {}; COMMIT", note("schema_version", number))).await.map_err(failed(number))?;
+    }
+    let texts = note("schema_texts", texts());
+    persist(&client, &format!("BEGIN; {SECURITY}; {DISPATCH}; {KEEP}; {texts}; COMMIT; {ANALYZE}")).await.map_err(failed(VERSION))?;
     Ok((found, VERSION))
+}
+
+/// Runs statements, again when work that runs meanwhile held what they need, or needed what they held.
+async fn persist(client: &Client, sql: &str) -> Result<(), tokio_postgres::Error> {
+    use tokio_postgres::error::SqlState as S;
+    let mut tries = 1;
+    loop {
+        match client.batch_execute(sql).await {
+            Err(e) if tries < TRIES && matches!(e.code(), Some(c) if [S::T_R_DEADLOCK_DETECTED, S::LOCK_NOT_AVAILABLE].contains(c)) => {
+                client.batch_execute("ROLLBACK").await?;
+                tries += 1;
+            }
+            out => return out,
+        }
+    }
+}
+
+/// Names the texts that every migration says anew.
+fn texts() -> i64 {
+    let all = [SECURITY, DISPATCH, KEEP].concat();
+    Digest::of(all.as_bytes()).0.first_chunk().map_or(0, |b| i64::from_be_bytes(*b))
+}
+
+/// The same of those that were said last.
+async fn said_by(client: &Client) -> Result<Option<i64>, tokio_postgres::Error> {
+    Ok(client.query_opt("SELECT v FROM meta WHERE k = 'schema_texts'", &[]).await?.map(|r| r.get(0)))
 }
 
 pub(super) async fn connect(login: &Login) -> Result<Client, SetupError> {
@@ -87,7 +136,11 @@ pub(super) async fn check_server(client: &Client) -> Result<(), SetupError> {
         .query_one("SELECT current_setting('server_version_num')::int, current_setting('server_version')", &[])
         .await
         .map_err(broken)?;
-    if row.get::<_, i32>(0) < 150_000 { Err(SetupError::TooOld(row.get(1))) } else { Ok(()) }
+    recent_enough(row.get(0), row.get(1))
+}
+
+fn recent_enough(number: i32, name: String) -> Result<(), SetupError> {
+    if number < 150_000 { Err(SetupError::TooOld(name)) } else { Ok(()) }
 }
 
 /// The schema's version; 0 when there is none.
@@ -99,4 +152,17 @@ pub(super) async fn version(client: &Client) -> Result<i64, SetupError> {
     }
     let row = client.query_opt("SELECT v FROM tollgate.meta WHERE k = 'schema_version'", &[]).await.map_err(broken)?;
     Ok(row.map_or(0, |r| r.get(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_before_15_is_refused_by_its_name() {
+        let said = recent_enough(140_011, "14.11 (Debian 14.11-1)".to_owned()).unwrap_err().to_string();
+        assert!(said.contains("14.11") && said.contains("15"), "{said}");
+        recent_enough(150_000, "15.0".to_owned()).unwrap();
+        recent_enough(180_001, "18.1".to_owned()).unwrap();
+    }
 }

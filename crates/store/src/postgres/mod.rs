@@ -29,7 +29,7 @@ mod tx;
 
 pub use listen::Heard;
 pub(crate) use lookup::Of;
-pub use migrate::migrate;
+pub use migrate::{migrate, migrate_on_start};
 pub use options::{Login, PgOptions, Role, SetupError};
 pub use provision::{create_database, create_login, drop_database, drop_logins};
 pub use store::PgStore;

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use tollgate_core::hash::Digest;
 use tollgate_core::ports::Registry;
 use tollgate_private_postgres::Database;
-use tollgate_store::{Login, OpenError, Options, PgOptions, PgStore, Role, SetupError, SqliteStore, migrate};
+use tollgate_store::{Login, OpenError, Options, PgOptions, PgStore, Role, SetupError, SqliteStore, migrate, migrate_on_start};
 use tollgate_testkit::{SimClock, scope};
 
 use crate::base::{connect, empty_database, migrations, rows};
@@ -77,6 +77,28 @@ async fn all_at_once_is_one_at_a_time_and_twice_is_once() {
         assert_eq!(up(&db).await.unwrap(), (stop as i64, version));
         same(&shape(&client).await, &wanted, "after some alone, the rest together");
     }
+}
+
+#[tokio::test]
+async fn a_start_over_this_programs_schema_waits_for_nobody_and_another_says_everything_anew() {
+    let db = empty_database();
+    let (login, version) = (Login::parse(&db.url()).unwrap(), migrations("postgres").len() as i64);
+    assert_eq!(migrate_on_start(&login).await.unwrap(), (0, version));
+    let client = connect(&db.url()).await;
+    // Somebody is at work with everything.
+    let busy = connect(&db.url()).await;
+    let tables = rows(&client, "SELECT tablename FROM pg_tables WHERE schemaname = 'tollgate'").await.concat().join(", ");
+    busy.batch_execute(&format!("BEGIN; LOCK TABLE {tables} IN ACCESS SHARE MODE; LOCK TABLE runs, ready IN ROW EXCLUSIVE MODE"))
+        .await
+        .unwrap();
+    client.batch_execute("DROP FUNCTION pending()").await.unwrap();
+    assert_eq!(migrate_on_start(&login).await.unwrap(), (version, version));
+    let there = "SELECT to_regprocedure('tollgate.pending()') IS NOT NULL";
+    assert_eq!(rows(&client, there).await, [["f"]], "nothing was said anew");
+    busy.batch_execute("COMMIT").await.unwrap();
+    client.batch_execute("UPDATE meta SET v = v + 1 WHERE k = 'schema_texts'").await.unwrap();
+    migrate_on_start(&login).await.unwrap();
+    assert_eq!(rows(&client, there).await, [["t"]], "the texts of another program");
 }
 
 #[tokio::test]

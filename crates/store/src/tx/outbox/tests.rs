@@ -52,7 +52,7 @@ fn run(id: RunId, state: RunState) -> NewRunRow {
 }
 
 fn action(id: ActionId) -> NewAction {
-    let proposal = json!({"tool": "t.x", "args": {"secret": "4111"}, "entity_key": null, "idempotency_key": null, "value": null});
+    let proposal = json!({"tool": "t.x", "args": {"secret": "said 4111"}, "entity_key": null, "idempotency_key": null, "value": null});
     NewAction {
         terms: Default::default(),
         id,
@@ -154,8 +154,13 @@ async fn meanings<B: Ordered>(store: &Store<B>, base: usize) {
             store_both(tx, n)?;
             set_state(tx, (scope(), run_id(n)), action_id(n), S::Proposed, Trigger::Disposed)?;
             let receipt = EntryId::from_bytes([9; 16]);
-            let change =
-                ActionChange::Disposed { disposition: Disposition::Refused, reason, detail: Some("4111"), receipt, output: Some(b"4111") };
+            let change = ActionChange::Disposed {
+                disposition: Disposition::Refused,
+                reason,
+                detail: Some("said 4111"),
+                receipt,
+                output: Some(b"said 4111"),
+            };
             tx.change_action(action_id(n), &change)?;
             if fails { Err(StoreError::Conflict("no".to_owned())) } else { Ok(()) }
         })
@@ -182,7 +187,7 @@ async fn meanings<B: Ordered>(store: &Store<B>, base: usize) {
     }
     assert_eq!(all.iter().map(|(at, _)| *at).collect::<Vec<_>>(), (1..=all.len() as u64).collect::<Vec<_>>());
     assert_eq!(store.changes_from(scope()).await.unwrap(), Some(0));
-    assert!(!format!("{all:?}").contains("4111"));
+    assert!(!format!("{all:?}").contains("said 4111"));
     // From wherever one goes on, exactly what follows comes: a position may lie inside a row.
     for at in 0..all.len() {
         let page = store.changes_after(scope(), None, at as u64).await.unwrap();
