@@ -6,12 +6,13 @@ use crate::ports::{Active, IdSource, NewRun};
 use crate::spec::Ordering;
 use crate::terms::{Governed, Part};
 
-/// The runs that an event leads to: one per operator whose globs match and that is not paused. What comes while an operator is paused
-/// waits for a replay. `only` narrows it to one operator.
+/// The runs that an event leads to: one per operator whose globs match and that is not paused, none of a tenant that is suspended. What
+/// comes while an operator is paused waits for a replay. `only` narrows it to one operator.
 pub fn offers(active: &Active, event: &Event, only: Option<&str>, ids: &IdSource) -> Vec<NewRun> {
     let bundle = &active.bundle;
     let operators = bundle.spec.operators.values().filter(|o| only.is_none_or(|name| name == o.name));
     operators
+        .filter(|_| !active.suspended)
         .filter(|o| !active.paused_operators.contains(&o.name))
         .filter(|o| o.on.iter().any(|glob| matches(glob, &event.event_type)))
         .map(|o| NewRun {

@@ -17,8 +17,10 @@ pub enum Rule {
 /// What becomes of a table's rows when their tenant is removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Removal {
-    /// Gone before anything else is: with them go the means to use and to read the rest.
-    First,
+    /// Gone first: who may ask, and what is in force.
+    Asking,
+    /// Gone next: what opens its secrets and sealed values.
+    Keys,
     /// Gone.
     Gone,
     /// Gone; but where the table has positions the tenant's newest row stays, since they count on from it, without its content: what is
@@ -30,13 +32,13 @@ pub enum Removal {
     Nobodys,
 }
 
-use Removal::{Emptied, First, Gone, Log, Nobodys};
+use Removal::{Asking, Emptied, Gone, Keys, Log, Nobodys};
 use Rule::{Kept, Passing, Retired};
 
 /// Every table of either engine, by its name; partitions are named by what they are partitions of.
 pub const RETENTION: &[(&str, Rule, Removal)] = &[
     ("actions", Retired("with their run"), Gone),
-    ("api_keys", Kept("who could do what is asked long after; few rows"), First),
+    ("api_keys", Kept("who could do what is asked long after; few rows"), Asking),
     ("approval_queues", Retired("with their request"), Gone),
     ("approvals", Retired("once answered and their action gone"), Gone),
     (
@@ -48,7 +50,7 @@ pub const RETENTION: &[(&str, Rule, Removal)] = &[
     ("blocked", Passing("until the gate lets the compensation pass or a person gives it up"), Gone),
     ("checkpoints", Retired("but the last of each day and the newest"), Log),
     ("denials", Kept("a person's no stands until a person lifts it"), Gone),
-    ("deployments", Kept("what a run was pinned to; one per deployment"), First),
+    ("deployments", Kept("what a run was pinned to; one per deployment"), Asking),
     ("effect_keys", Kept("an effect key never expires: what took effect once must not again"), Gone),
     ("entries", Retired("after they are archived"), Log),
     ("epoch_logs", Kept("where a log lost its end; a row per log and restore"), Log),
@@ -75,7 +77,7 @@ pub const RETENTION: &[(&str, Rule, Removal)] = &[
     (
         "outbox",
         Retired("by the age of events, but the newest of each tenant and mode: streams count on from it"),
-        Emptied(Some("body = substr(body, 1, 1)")),
+        Emptied(Some("body = substr(body, 1, 1), changes = 0")),
     ),
     ("outbox_queue", Passing("until the publisher gives the changes a position"), Gone),
     ("outbox_runs", Retired("with their run"), Gone),
@@ -86,12 +88,12 @@ pub const RETENTION: &[(&str, Rule, Removal)] = &[
     ("replays", Retired("once over, but the newest: the next counts on from its number"), Gone),
     ("runs", Retired("by age, once they and all their actions are over"), Gone),
     ("scopes", Kept("one row per tenant and mode"), Log),
-    ("secrets", Kept("until a person removes them"), First),
+    ("secrets", Kept("until a person removes them"), Keys),
     ("sessions", Passing("until their lease lapses"), Nobodys),
-    ("statuses", Kept("what is paused stays paused"), Gone),
+    ("statuses", Kept("what is paused stays paused, and a tenant that is removed stays removed"), Log),
     ("subject_keys", Kept("archived values open with them; erased by erasure alone"), Gone),
     ("tellings", Passing("until the engine of steps was told"), Gone),
-    ("tenant_keys", Kept("what everything of a tenant is sealed under"), First),
+    ("tenant_keys", Kept("what everything of a tenant is sealed under"), Keys),
     ("tiles", Kept("roots of 256 entries and more: what is left of the log is proved by them; 1/255 of a row per entry"), Log),
     ("timers", Passing("until their time"), Gone),
     ("unpublished", Passing("until the publisher gives the event a position"), Gone),
@@ -101,16 +103,22 @@ pub const RETENTION: &[(&str, Rule, Removal)] = &[
 /// The tables that lose a tenant's rows, in the order in which they do. Runs come last: rows of other tables may only say whose run they are of.
 pub(crate) fn removed() -> impl Iterator<Item = (&'static str, Removal)> {
     let turn = |table: &str, removal: Removal| match removal {
-        First => Some(0),
-        Gone | Emptied(_) => Some(if table == "runs" { 2 } else { 1 }),
+        Asking => Some(0),
+        Keys => Some(1),
+        Gone | Emptied(_) => Some(if table == "runs" { 3 } else { 2 }),
         Log | Nobodys => None,
     };
-    (0..=2).flat_map(move |now| RETENTION.iter().map(|(t, _, r)| (*t, *r)).filter(move |(t, r)| turn(t, *r) == Some(now)))
+    (0..=3).flat_map(move |now| RETENTION.iter().map(|(t, _, r)| (*t, *r)).filter(move |(t, r)| turn(t, *r) == Some(now)))
 }
 
-/// Said when a tenant's work is not over.
-pub(crate) fn under_way(open: u64) -> StoreError {
+/// Said when a tenant cannot be removed yet.
+pub(crate) fn not_over(open: u64) -> StoreError {
     StoreError::Conflict(format!(
-        "{open} of the tenant's runs, actions, replays and untold changes are not over: stop what sends work to it, and let it end or cancel it"
+        "{open} of the tenant's runs, actions, replays and untold changes are not over: suspend it, and let them end or cancel them"
     ))
+}
+
+/// The same of its logs.
+pub(crate) fn not_signed(entries: u64) -> StoreError {
+    StoreError::Conflict(format!("{entries} of the tenant's ledger entries are under no signed checkpoint: its logs are signed first"))
 }

@@ -14,7 +14,7 @@ use tollgate_core::ledger::RecomputedVerdict;
 use tollgate_core::plan::{ProposalError, ProposedAction, ProposedPlan};
 use tollgate_core::ports::{
     Active, BoxFuture, Bundle, Bundles, ConfigRev, PolicyEngine, Reasoner, Registry, SecretLease, StoreError, ToolCaller, VerifiedWebhook,
-    WebhookError, WebhookVerifier,
+    WebhookError, WebhookVerifier, is_suspended,
 };
 use tollgate_core::scope::{Mode, Scope};
 use tollgate_core::spec::{
@@ -218,6 +218,7 @@ pub struct FakeBundles {
     policy: Arc<FakePolicy>,
     rev: Mutex<ConfigRev>,
     paused: Mutex<BTreeSet<String>>,
+    suspended: Mutex<bool>,
     registry: Arc<dyn Registry>,
 }
 
@@ -226,7 +227,14 @@ impl FakeBundles {
     pub fn new(spec: BundleSpec, tools: Arc<dyn ToolCaller>, policy: Arc<FakePolicy>, registry: Arc<dyn Registry>) -> Self {
         let bundle =
             Bundle { digest: spec.digest(), spec: Arc::new(spec), reasoner: Arc::new(Echo), tools, webhooks: Arc::new(NoWebhooks) };
-        Self { bundle: Mutex::new(bundle), policy, rev: Mutex::new(ConfigRev(0)), paused: Mutex::default(), registry }
+        Self {
+            bundle: Mutex::new(bundle),
+            policy,
+            rev: Mutex::new(ConfigRev(0)),
+            paused: Mutex::default(),
+            suspended: Mutex::default(),
+            registry,
+        }
     }
 
     /// Pauses a connector.
@@ -258,15 +266,17 @@ impl Bundles for FakeBundles {
             rev: *self.rev.lock(),
             bundle: self.bundle.lock().clone(),
             policy: Arc::clone(&self.policy) as Arc<dyn PolicyEngine>,
+            suspended: *self.suspended.lock(),
             paused_operators: BTreeSet::new(),
             paused_connectors: self.paused.lock().clone(),
             approval_expires: Duration::from_secs(72 * 3600),
         }))
     }
 
-    fn refresh(&self, _: Scope) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async {
+    fn refresh(&self, scope: Scope) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
             let rev = self.registry.config_rev().await?;
+            *self.suspended.lock() = is_suspended(&self.registry.statuses(scope).await?);
             *self.rev.lock() = rev;
             Ok(())
         })

@@ -9,7 +9,7 @@ mod entries;
 mod ledger;
 mod service;
 
-pub use desk::{Counter, CounterDeps, EpochDesk, EpochReport, OpenStep, expire, step_id};
+pub use desk::{Counter, CounterDeps, EpochDesk, EpochReport, OpenStep, TenantDesk, expire, step_id};
 pub use engine::{Deps, Engine, Graphs};
 pub use ledger::Archive;
 pub use service::{Ages, Deps as ServiceDeps, Keeper, Options, RetainDeps, Retained, Retention, Service, Signals, Signer, Taking};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tollgate_core::hash::Digest;
-use tollgate_core::ports::{Active, BoxFuture, Bundle, Bundles, Registry, StoreError};
+use tollgate_core::ports::{Active, BoxFuture, Bundle, Bundles, Registry, StoreError, is_suspended};
 use tollgate_core::scope::Scope;
 use tollgate_core::spec::BundleSpec;
 
@@ -84,6 +84,7 @@ impl Bundles for LiveBundles {
                 rev,
                 bundle: assembled.bundle,
                 policy: assembled.policy,
+                suspended: is_suspended(&statuses),
                 paused_operators: paused("operator"),
                 paused_connectors: paused("connector"),
                 approval_expires: APPROVAL_EXPIRES,

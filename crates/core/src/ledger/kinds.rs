@@ -153,6 +153,8 @@ words! {
         Secret = "secret",
         /// A spec.
         Spec = "spec",
+        /// The tenant: suspended, removed.
+        Tenant = "tenant",
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Active {
     pub bundle: Bundle,
     /// The active policies.
     pub policy: Arc<dyn PolicyEngine>,
+    /// Nothing of the tenant begins any more.
+    pub suspended: bool,
     /// Operators that are paused.
     pub paused_operators: BTreeSet<String>,
     /// Connectors that are paused.

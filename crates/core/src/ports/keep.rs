@@ -117,9 +117,11 @@ pub trait Keep: Send + Sync {
     fn archivable(&self, scope: Scope, before: Timestamp, most: u64) -> BoxFuture<'_, Result<Archivable, StoreError>>;
     /// Takes the entries `from..to` away, which are archived. The tree's tiles stay. `from` must be the first that is there.
     fn retire_entries(&self, scope: Scope, from: u64, to: u64) -> BoxFuture<'_, Result<u64, StoreError>>;
-    /// Takes a tenant away for which nothing is under way, in both modes: first what opens its secrets and sealed values, then its rows. Its logs
-    /// stay and go on proving themselves; what they sealed, nobody reads again. Whoever asks has stopped what sends work to it. Done in slices:
-    /// one that was interrupted is asked for again. Answers rows by table.
+    /// How much of a tenant's work is not over, in both modes: runs, actions, replays, and changes that were not told yet.
+    fn under_way(&self, tenant: TenantId) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// Takes a tenant away that is suspended, in both modes: first who may ask and what is in force, then what opens its secrets and sealed
+    /// values, then its rows. Its logs stay and go on proving themselves; what they sealed, nobody reads again. A conflict while something is under
+    /// way, or not all of its logs is signed. Done in slices: one that was interrupted is asked for again. Answers rows by table.
     fn remove_tenant(&self, tenant: TenantId) -> BoxFuture<'_, Result<BTreeMap<String, u64>, StoreError>>;
     /// Gives space back to the file system, a slice; answers bytes. 0 when there is no more to give.
     fn give_back(&self) -> BoxFuture<'_, Result<u64, StoreError>>;

@@ -43,7 +43,7 @@ pub use lists::{
 pub use operators::Reasoner;
 pub use policy::PolicyEngine;
 pub use records::{ActionRecord, ApprovalRecord, OpenAttempt, ReasonRecord};
-pub use registry::{ApiKeyRecord, Deploy, Registry, WrappedTenantKey};
+pub use registry::{ApiKeyRecord, Deploy, Registry, WrappedTenantKey, is_suspended};
 pub use store::{Claimed, ConfigRev, Lease, NewEntry, Step, StoreError};
 pub use tools::{CallRequest, RenderError, Rendered, ToolCaller, VerifyAnswer};
 pub use vault::{Sealed, Sealer, SecretCiphertext, SecretLease, SecretSource, SubjectKeyRow, VaultError, sealed_key_id};

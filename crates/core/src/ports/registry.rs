@@ -93,3 +93,8 @@ pub trait Registry: Send + Sync {
     /// Revokes an API key; `false` when there is none or it was revoked.
     fn revoke_api_key(&self, scope: Scope, id: KeyId, at: Timestamp, entry: NewEntry) -> BoxFuture<'_, Result<bool, StoreError>>;
 }
+
+/// Whether a tenant's statuses say that nothing of it begins any more.
+pub fn is_suspended(statuses: &[(String, String, String)]) -> bool {
+    statuses.iter().any(|(kind, _, status)| kind == "tenant" && status != "active")
+}

@@ -54,6 +54,7 @@ impl Bundles for OneBundle {
                 rev,
                 bundle: self.bundle.clone(),
                 policy: Arc::clone(&self.policy),
+                suspended: false,
                 paused_operators: paused("operator"),
                 paused_connectors: paused("connector"),
                 approval_expires: Duration::from_secs(3600),

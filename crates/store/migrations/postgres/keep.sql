@@ -280,6 +280,17 @@ BEGIN
     + (SELECT count(*) FROM unpublished u WHERE u.tenant_id = p_tenant) + (SELECT count(*) FROM outbox_queue q WHERE q.tenant_id = p_tenant);
 END $$;
 
+-- How many entries of a tenant's logs no signed checkpoint covers.
+CREATE OR REPLACE FUNCTION keep_tenant_unsigned(p_tenant uuid) RETURNS bigint
+LANGUAGE plpgsql SET search_path = tollgate, pg_temp AS $$
+BEGIN
+  PERFORM keep_only(p_tenant);
+  RETURN (SELECT count(*) FROM unsequenced u WHERE u.tenant_id = p_tenant) + COALESCE((SELECT sum(GREATEST(0,
+      (SELECT COALESCE(max(p.pos) + 1, 0) FROM positions p WHERE p.tenant_id = l.tenant_id AND p.mode = l.mode)
+      - (SELECT COALESCE(max(c.size), 0) FROM checkpoints c WHERE c.tenant_id = l.tenant_id AND c.mode = l.mode)))
+    FROM logs l WHERE l.tenant_id = p_tenant), 0);
+END $$;
+
 -- Takes a removed tenant's rows out of one stretch of a table's file, and says where the next begins: a partition by its number, and a block.
 -- Of a table with positions the tenant's newest row may stay, since they count on from it; `p_emptied` takes its content.
 CREATE OR REPLACE FUNCTION keep_tenant(p_tenant uuid, p_table text, p_part bigint, p_block bigint, p_newest boolean, p_emptied text,

@@ -30,6 +30,11 @@ impl<B: Ordered> ChangeLog for Store<B> {
 fn unpack(rows: &[Found], run: Option<RunId>, position: u64) -> Result<Changes> {
     let mut out = Changes { found: Vec::new(), to: position, more: rows.len() >= ROWS as usize };
     for row in rows {
+        // What a removed tenant left of its last one.
+        if row.changes == 0 {
+            out.to = row.last;
+            continue;
+        }
         let all = Change::read_all(&row.body).filter(|all| all.len() as u64 == row.changes).ok_or_else(|| damaged("changes of state"))?;
         let first = (row.last + 1).checked_sub(row.changes).ok_or_else(|| damaged("the position of a change"))?;
         let wanted = |(at, c): &(u64, Change)| *at > position && run.is_none_or(|r| r == c.run);

@@ -35,10 +35,11 @@ fn id(from: Option<u128>) -> Param {
 }
 
 /// Tables whose rows went one by one, so that their files are mostly holes, with their bytes. No row takes more than two kilobytes of a
-/// table's own file: what is larger lies beside it.
+/// table's own file: what is larger lies beside it. How many rows there are the last vacuum knew, and what was counted since: the smaller counts.
 const HOLES: &str = "SELECT c.oid::regclass::text, pg_total_relation_size(c.oid) FROM pg_class c
+   CROSS JOIN LATERAL (SELECT LEAST(GREATEST(c.reltuples, 0)::bigint, pg_stat_get_live_tuples(c.oid)) AS live) l
    WHERE c.relnamespace = 'tollgate'::regnamespace AND c.relkind = 'r' AND (
-     pg_stat_get_dead_tuples(c.oid) > 10000 + GREATEST(c.reltuples, 0) / 5 OR pg_relation_size(c.oid) > 8388608 + 2048 * GREATEST(c.reltuples, 0)::bigint)
+     pg_stat_get_dead_tuples(c.oid) > 10000 + l.live / 5 OR pg_relation_size(c.oid) > 8388608 + 2048 * l.live)
    ORDER BY 1";
 /// Of a table that was vacuumed, whether it is still mostly holes, since what is left lies at its end, and so little that it is written anew in
 /// a moment.
@@ -221,6 +222,10 @@ impl Keep for PgStore {
     fn retire_entries(&self, scope: Scope, from: u64, to: u64) -> Out<'_, u64> {
         let params = values![scope.tenant_id.as_bytes(), scope.mode.as_int(), int(from), int(to)].into_iter().map(Param::One).collect();
         self.engine.settle(self.engine.upkeep("SELECT keep_entries($1, $2, $3, $4)", params, |r| r.at(0)))
+    }
+
+    fn under_way(&self, tenant: TenantId) -> Out<'_, u64> {
+        self.engine.settle(self.engine.under_way(tenant))
     }
 
     fn remove_tenant(&self, tenant: TenantId) -> Out<'_, BTreeMap<String, u64>> {

@@ -59,6 +59,9 @@ impl Keep for SqliteStore {
     fn retire_entries(&self, scope: Scope, from: u64, to: u64) -> Out<'_, u64> {
         self.engine.command(move |tx| retire_entries(tx, scope, from, to))
     }
+    fn under_way(&self, tenant: TenantId) -> Out<'_, u64> {
+        Box::pin(remove::under_way(&self.engine, tenant))
+    }
     fn remove_tenant(&self, tenant: TenantId) -> Out<'_, BTreeMap<String, u64>> {
         Box::pin(remove::tenant(&self.engine, tenant))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 use tollgate_core::action::ActionState;
 use tollgate_core::id::TenantId;
 use tollgate_core::run::RunState;
@@ -11,10 +11,10 @@ use tollgate_core::run::RunState;
 use crate::backend::Backend as _;
 use crate::error::{OrStore, Result, damaged};
 use crate::needs::Needs;
-use crate::retention::{Removal, removed, under_way};
+use crate::retention::{Removal, not_over, not_signed, removed};
 use crate::sqlite::keep::final_states;
 use crate::sqlite::store::Sqlite;
-use crate::sqlite::tx::SqliteTx;
+use crate::sqlite::tx::{SqliteTx, entry_position, entry_row};
 
 /// Rows looked at in one slice.
 const SLICE: usize = 512;
@@ -26,18 +26,25 @@ struct Table {
     key: Vec<String>,
     /// Whether a row is the tenant's, `?1`.
     theirs: String,
-    /// Its newest row stays.
-    newest: bool,
+    /// Positions that stay: the tenant's newest.
+    stay: Vec<i64>,
 }
 
 impl Table {
     /// None where this engine has no such table. Rows of a run may not say whose the run is.
-    fn read(c: &Connection, name: &'static str, removal: Removal) -> Result<Option<Self>> {
+    fn read(c: &Connection, name: &'static str, removal: Removal, tenant: TenantId) -> Result<Option<Self>> {
         let mut sql = c.prepare_cached("SELECT name, pk FROM pragma_table_info(?1) ORDER BY pk").or_store()?;
         let columns: Vec<(String, i64)> =
             sql.query_map([name], |r| Ok((r.get(0)?, r.get(1)?))).or_store()?.collect::<rusqlite::Result<_>>().or_store()?;
         let has = |column: &str| columns.iter().any(|(c, _)| c == column);
-        let newest = matches!(removal, Removal::Emptied(_)) && has("pos");
+        let newest = format!("SELECT MAX(pos) FROM {name} WHERE tenant_id = ?1 GROUP BY mode");
+        let stay = match removal {
+            Removal::Emptied(_) if has("pos") => {
+                let mut sql = c.prepare_cached(&newest).or_store()?;
+                sql.query_map([tenant.as_bytes()], |r| r.get(0)).or_store()?.collect::<rusqlite::Result<_>>().or_store()?
+            }
+            _ => Vec::new(),
+        };
         let theirs = match (has("tenant_id"), has("run_id")) {
             (true, _) => "tenant_id = ?1".to_owned(),
             (false, true) => format!("EXISTS (SELECT 1 FROM runs r WHERE r.id = {name}.run_id AND r.tenant_id = ?1)"),
@@ -45,7 +52,7 @@ impl Table {
             (false, false) => return Err(damaged("a table that does not say whose its rows are")),
         };
         let key = columns.into_iter().filter(|(_, pk)| *pk > 0).map(|(name, _)| name).collect();
-        Ok(Some(Self { name, key, theirs, newest }))
+        Ok(Some(Self { name, key, theirs, stay }))
     }
 
     fn of_key(&self, each: impl Fn(usize, &str) -> String, between: &str) -> String {
@@ -67,13 +74,7 @@ impl Table {
     /// Takes these rows away, if they are the tenant's.
     fn delete(&self, tx: &mut SqliteTx<'_>, tenant: TenantId, keys: &[Vec<Value>]) -> Result<u64> {
         let at = self.of_key(|i, k| format!("{k} = ?{}", i + 2), " AND ");
-        let but = if self.newest {
-            let name = self.name;
-            format!(" AND pos < (SELECT MAX(pos) FROM {name} n WHERE n.tenant_id = {name}.tenant_id AND n.mode = {name}.mode)")
-        } else {
-            String::new()
-        };
-        let text = format!("DELETE FROM {} WHERE {at} AND {}{but}", self.name, self.theirs);
+        let text = format!("DELETE FROM {} WHERE {at} AND {}", self.name, self.theirs);
         let mut gone = 0;
         for key in keys {
             let values = std::iter::once(Value::Blob(tenant.as_bytes().to_vec())).chain(key.iter().cloned());
@@ -89,7 +90,8 @@ async fn rows(engine: &Sqlite, table: Table, tenant: TenantId) -> Result<u64> {
         let (of, from) = (table.clone(), after);
         let found = engine.stroll(move |c| of.slice(c, tenant, &from)).await?;
         let last = found.last().filter(|_| found.len() == SLICE).map(|(key, _)| key.clone());
-        let keys: Vec<_> = found.into_iter().filter(|(_, theirs)| *theirs).map(|(key, _)| key).collect();
+        let stays = |key: &[Value]| matches!(key, [Value::Integer(pos)] if table.stay.contains(pos));
+        let keys: Vec<_> = found.into_iter().filter(|(key, theirs)| *theirs && !stays(key)).map(|(key, _)| key).collect();
         if !keys.is_empty() {
             let of = table.clone();
             gone += engine.command(move |tx| of.delete(tx, tenant, &keys)).await?;
@@ -112,25 +114,67 @@ fn open(c: &Connection, tenant: TenantId) -> Result<u64> {
     Ok(u64::try_from(n).unwrap_or(0))
 }
 
+/// Entries of the tenant's logs that no checkpoint covers.
+fn unsigned(c: &Connection, tenant: TenantId) -> Result<u64> {
+    let mut sql = c.prepare("SELECT log FROM logs WHERE tenant_id = ?1").or_store()?;
+    let logs: Vec<i64> = sql.query_map([tenant.as_bytes()], |r| r.get(0)).or_store()?.collect::<rusqlite::Result<_>>().or_store()?;
+    let mut out = 0;
+    for log in logs {
+        let newest = "SELECT MAX(n) FROM entries WHERE n >= ?1 AND n < ?2";
+        let newest: Option<i64> = c.query_row(newest, [entry_row(log, 0), entry_row(log + 1, 0)], |r| r.get(0)).or_store()?;
+        let signed: Option<i64> = c.query_row("SELECT MAX(size) FROM checkpoints WHERE log = ?1", [log], |r| r.get(0)).or_store()?;
+        let size = newest.map_or(0, |n| entry_position(n) + 1);
+        out += size.saturating_sub(u64::try_from(signed.unwrap_or(0)).unwrap_or(0));
+    }
+    Ok(out)
+}
+
+/// What of the tenant is not over.
+pub(crate) async fn under_way(engine: &Sqlite, tenant: TenantId) -> Result<u64> {
+    engine.stroll(move |c| open(c, tenant)).await
+}
+
 /// Takes a tenant away.
 pub(crate) async fn tenant(engine: &Sqlite, tenant: TenantId) -> Result<BTreeMap<String, u64>> {
-    let open = engine.stroll(move |c| open(c, tenant)).await?;
-    if open > 0 {
-        return Err(under_way(open));
-    }
     let mut gone = BTreeMap::new();
+    let mut before = None;
     for (name, removal) in removed() {
-        let Some(table) = engine.stroll(move |c| Table::read(c, name, removal)).await? else { continue };
-        let emptied = table.newest;
-        gone.insert(name.to_owned(), rows(engine, table, tenant).await?);
-        if let (true, Removal::Emptied(Some(columns))) = (emptied, removal) {
-            let text = format!("UPDATE {name} SET {columns} WHERE tenant_id = ?1");
-            engine.command(move |tx| tx.exec(&text, params![tenant.as_bytes()]).map(drop)).await?;
-        }
-        if removal == Removal::First {
-            // Nothing is decided any more by what was in force.
+        let asking = removal == Removal::Asking;
+        if before != Some(asking) {
+            // Once more when nobody asks any more, and nothing is decided by what was in force.
             engine.write(Needs::default().configures(), |tx| tx.raise_rev()).await?;
+            ready(engine, tenant).await?;
+            before = Some(asking);
         }
+        *gone.entry(name.to_owned()).or_default() += table(engine, name, removal, tenant).await?;
     }
     Ok(gone)
+}
+
+/// Whether it can go.
+async fn ready(engine: &Sqlite, tenant: TenantId) -> Result<()> {
+    match (under_way(engine, tenant).await?, engine.stroll(move |c| unsigned(c, tenant)).await?) {
+        (0, 0) => Ok(()),
+        (0, unsigned) => Err(not_signed(unsigned)),
+        (open, _) => Err(not_over(open)),
+    }
+}
+
+/// Its rows of one table; what came behind the search is searched for again.
+async fn table(engine: &Sqlite, name: &'static str, removal: Removal, tenant: TenantId) -> Result<u64> {
+    let mut gone = 0;
+    loop {
+        let Some(table) = engine.stroll(move |c| Table::read(c, name, removal, tenant)).await? else { return Ok(0) };
+        let stay = table.stay.clone();
+        let n = rows(engine, table, tenant).await?;
+        gone += n;
+        if n > 0 {
+            continue;
+        }
+        if let Removal::Emptied(Some(columns)) = removal {
+            let text = format!("UPDATE {name} SET {columns} WHERE pos = ?1");
+            engine.command(move |tx| stay.iter().try_for_each(|pos| tx.exec(&text, [pos]).map(drop))).await?;
+        }
+        return Ok(gone);
+    }
 }

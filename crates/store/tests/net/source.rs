@@ -32,7 +32,7 @@ struct Literal {
 /// Strings that are put together by code, each with how it is covered. One that is not here fails the test.
 const FORMATTED: &[(&str, &str)] = &[
     ("WITH x AS ({} RETURNING 1) SELECT expect(", "every change of Postgres is prepared in this form too"),
-    ("INSERT INTO meta (k, v) VALUES ('schema_version', {number})", "run by every migration"),
+    ("INSERT INTO meta (k, v) VALUES ('{k}', {v})", "run by every migration"),
     ("SELECT id, {rule} AS over FROM {} WHERE", "retention's: run by the simulator's tests of it"),
     ("SELECT EXISTS (SELECT 1 FROM {} WHERE id = ?1 AND {rule})", "the same"),
     ("SELECT MAX(pos), MIN(received_at), COUNT(*) FROM (SELECT", "the same"),
@@ -42,8 +42,9 @@ const FORMATTED: &[(&str, &str)] = &[
     ("SELECT log, size, signed FROM checkpoints WHERE (log, size) >", "the same"),
     ("SELECT e.n FROM entries e LEFT JOIN actions a", "the same"),
     ("SELECT {}, {names} FROM {} {past} ORDER BY {names}", "a tenant's removal: run by the tests of it"),
-    ("DELETE FROM {} WHERE {at} AND {}{but}", "the same"),
-    ("UPDATE {name} SET {columns} WHERE tenant_id = ?1", "the same"),
+    ("DELETE FROM {} WHERE {at} AND {}", "the same"),
+    ("UPDATE {name} SET {columns} WHERE pos = ?1", "the same"),
+    ("SELECT MAX(pos) FROM {name} WHERE tenant_id = ?1", "the same"),
     ("SELECT (SELECT COUNT(*) FROM runs WHERE tenant_id = ?1", "the same"),
     ("SELECT MIN(created_at) FROM runs WHERE state NOT IN", "of the statistics, which the same tests read"),
     ("SELECT COUNT(*) FROM \"{name}\"", "the same"),

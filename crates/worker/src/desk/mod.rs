@@ -7,7 +7,9 @@ mod port;
 mod resolve;
 mod settings;
 mod submit;
+mod tenant;
 
 pub use answers::expire;
 pub use epoch::{EpochDesk, EpochReport, OpenStep, step_id};
 pub use port::{Counter, CounterDeps};
+pub use tenant::TenantDesk;

@@ -344,6 +344,9 @@ fn invalid(r: &Round<'_>) -> Option<Ending> {
 
 /// Statuses that are never pinned.
 pub(super) fn stopped(r: &Round<'_>) -> Option<Ending> {
+    if r.active.suspended {
+        return Some(Ending::new(Disposition::Refused, "tenant_suspended").detail("the tenant is suspended"));
+    }
     let connector = &r.tool.connector;
     if r.active.paused_connectors.contains(connector) {
         return Some(Ending::new(Disposition::Refused, "connector_paused").detail(format!("the connector `{connector}` is paused")));

@@ -35,7 +35,7 @@ impl Engine {
     async fn resend(&self, r: &Round<'_>) -> Result<Outcome, StoreError> {
         if super::act::stopped(r).is_some() {
             let ending = Ending::new(Disposition::Unknown, "paused_in_doubt")
-                .detail("its operator or connector was paused, which forbids the call that would settle it");
+                .detail("its operator or connector was paused, or the tenant suspended, which forbids the call that would settle it");
             return self.end(r, ending).await;
         }
         let decision = r.decide();

@@ -23,6 +23,7 @@ mod order;
 mod people;
 mod poison;
 mod single_run;
+mod tenant;
 mod undo;
 mod writes;
 
