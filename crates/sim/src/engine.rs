@@ -26,6 +26,8 @@ pub enum Engine {
     SqliteDiesBetween,
     /// Postgres in that form.
     PostgresApart,
+    /// Postgres in that form, and every third time whoever would tell the one of the other dies in between.
+    PostgresDiesBetween,
     /// Postgres, where round trips are counted.
     PostgresCounted(Trips),
 }
@@ -105,7 +107,11 @@ pub(crate) fn open(engine: &Engine, clock: Arc<dyn Clock>) -> Result<Opened, Hou
         Ok::<_, String>((store, worker, database))
     })?
     .map_err(HouseError::Engine)?;
-    let told = |store: PgStore| if matches!(engine, Engine::PostgresApart) { store.apart(Arc::new(|| true)) } else { store };
+    let told = |store: PgStore| match engine {
+        Engine::PostgresApart => store.apart(Arc::new(|| true)),
+        Engine::PostgresDiesBetween => store.apart(dies_now_and_then()),
+        _ => store,
+    };
     Ok(Opened { store: Arc::new(told(store)), worker: Arc::new(told(worker)), base: Some(Base(Some(database))) })
 }
 

@@ -30,3 +30,8 @@ fn random_histories_apart_where_the_teller_dies() {
 fn random_histories_apart_on_postgres() {
     holds(&Stands::PostgresApart, 0..10);
 }
+
+#[test]
+fn random_histories_apart_on_postgres_where_the_teller_dies() {
+    holds(&Stands::PostgresDiesBetween, 0..10);
+}

@@ -12,6 +12,8 @@ use crate::failure::Failure;
 const SPAN: Duration = Duration::from_millis(1500);
 /// Connections that commit at once, as many as the store has.
 const CONNECTIONS: usize = 2;
+/// The same, to divide by.
+pub const TOGETHER: f64 = 2.0;
 
 async fn connect(url: &str) -> Result<Client, Failure> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(Failure::plain)?;

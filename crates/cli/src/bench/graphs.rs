@@ -29,6 +29,8 @@ use crate::output::Output;
 
 /// Longer than any benchmark: it renews no lease.
 const LEASE: Duration = Duration::from_secs(7200);
+/// Rows of a run that is enqueued: the run, its graph, its journal's first, its step, and the change that is told.
+const ENQUEUED: usize = 5;
 /// Steps of one claim while a queue is drained.
 const CLAIM: u32 = 16;
 
@@ -50,11 +52,14 @@ struct Figures {
     p99_ms: f64,
     /// Processors that this process kept busy.
     cpu_cores: f64,
-    /// What the bare statements that commit the same rows reach, in steps a second.
+    /// What the bare statements that commit the same rows reach, in steps a second; of `queue`, runs that begin and end.
     #[serde(skip_serializing_if = "Option::is_none")]
     floor_per_s: Option<f64>,
+    /// Of `latency`: a bare commit of the rows that enqueue a run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ratio_to_floor: Option<f64>,
+    floor_ms: Option<f64>,
+    /// Of `queue`: both its halves together; of `latency`: the median.
+    ratio_to_floor: f64,
 }
 
 impl Figures {
@@ -146,6 +151,15 @@ impl Rig {
         }
     }
 
+    /// A bare commit of the rows that enqueue a run, one at a time, in milliseconds.
+    async fn commit_ms(&self) -> Result<f64, Failure> {
+        let (per_s, together) = match &self.stage.private {
+            None => (floor::inserts(&self.stage.dir, ENQUEUED, 1)?, 1.0),
+            Some(private) => (floor_postgres::inserts(&private.admin, ENQUEUED, 1).await?, floor_postgres::TOGETHER),
+        };
+        Ok(1000.0 * together / per_s)
+    }
+
     async fn stop(self: Arc<Self>) {
         if let Ok(rig) = Arc::try_unwrap(self).map_err(|_| ()) {
             rig.stage.stop().await;
@@ -188,7 +202,8 @@ pub async fn steps(out: Output, s: &Setting, steps: usize) -> Result<(), Failure
         p99_ms: quantile_ms(&mut latencies, 0.99),
         cpu_cores: round(busy.as_secs_f64() / took.as_secs_f64()),
         floor_per_s: Some(floor.round()),
-        ratio_to_floor: Some(round(rate_per_s / floor)),
+        floor_ms: None,
+        ratio_to_floor: round(rate_per_s / floor),
     };
     rig.stop().await;
     figures.print(out);
@@ -222,6 +237,7 @@ pub async fn queue(out: Output, s: &Setting, count: u64) -> Result<(), Failure> 
     let rig = Arc::new(Rig::start(s, 1).await?);
     // Nobody but the benchmark claims.
     rig.stage.node().service.stop().await;
+    let floor = rig.floor(1, s.concurrency).await?;
     let (before, total) = (cpu(), Watch::start());
     let left = Arc::new(AtomicU64::new(count));
     let (watch, mut tasks) = (Watch::start(), JoinSet::new());
@@ -272,8 +288,9 @@ pub async fn queue(out: Output, s: &Setting, count: u64) -> Result<(), Failure> 
         p50_ms: quantile_ms(&mut latencies, 0.5),
         p99_ms: quantile_ms(&mut latencies, 0.99),
         cpu_cores: round(cpu().saturating_sub(before).as_secs_f64() / total.elapsed().as_secs_f64()),
-        floor_per_s: None,
-        ratio_to_floor: None,
+        floor_per_s: Some(floor.round()),
+        floor_ms: None,
+        ratio_to_floor: round(enqueued * drained / (enqueued + drained) / floor),
     };
     rig.stop().await;
     figures.print(out);
@@ -309,6 +326,7 @@ pub async fn latency(out: Output, s: &Setting) -> Result<(), Failure> {
     let inner = graphs.compile(line(1)?).map_err(Failure::plain)?;
     let told = Arc::new(Told { inner, started: Mutex::default() });
     graphs.keep(Arc::clone(&told) as _);
+    let floor_ms = rig.commit_ms().await?;
     let (watch, before, mut latencies) = (Watch::start(), cpu(), Vec::new());
     while watch.elapsed() < s.span {
         let (tell, started) = oneshot::channel();
@@ -322,6 +340,7 @@ pub async fn latency(out: Output, s: &Setting) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let runs_per_s = rate(latencies.len(), watch.elapsed());
+    let p50_ms = quantile_ms(&mut latencies, 0.5);
     let figures = Figures {
         bench: "latency",
         store: rig.store(),
@@ -330,11 +349,12 @@ pub async fn latency(out: Output, s: &Setting) -> Result<(), Failure> {
         rate_per_s: runs_per_s,
         runs_per_s,
         enqueued_per_s: None,
-        p50_ms: quantile_ms(&mut latencies, 0.5),
+        p50_ms,
         p99_ms: quantile_ms(&mut latencies, 0.99),
         cpu_cores: round(cpu().saturating_sub(before).as_secs_f64() / watch.elapsed().as_secs_f64()),
         floor_per_s: None,
-        ratio_to_floor: None,
+        floor_ms: Some((floor_ms * 1000.0).round() / 1000.0),
+        ratio_to_floor: round(p50_ms / floor_ms),
     };
     rig.stop().await;
     figures.print(out);

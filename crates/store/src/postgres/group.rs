@@ -146,27 +146,29 @@ impl Committer {
         Some(group)
     }
 
-    /// Commits a group, or its members one by one when it cannot be committed together.
-    async fn commit(&mut self, mut group: Vec<PgJob>) {
-        match self.attempt(&mut group).await {
-            Ok(()) => group.into_iter().for_each(|job| job.answer(None)),
-            Err(Fault::Broken(e)) => {
-                self.connection = None;
-                // Whether it was stored must be read: nothing is tried again here.
-                let lost = if matches!(e, StoreError::AnswerLost) { e } else { StoreError::Unavailable(e.to_string()) };
-                group.into_iter().for_each(|job| job.answer(Some(lost.clone())));
-            }
-            Err(_) if group.len() > 1 => {
-                for job in group {
-                    self.commit_one(job).await;
+    /// Commits a group; one that cannot be committed together, in halves, until who cannot be committed is alone.
+    async fn commit(&mut self, group: Vec<PgJob>) {
+        let mut parts = vec![group];
+        while let Some(mut group) = parts.pop() {
+            match self.attempt(&mut group).await {
+                Ok(()) => group.into_iter().for_each(|job| job.answer(None)),
+                Err(Fault::Broken(e)) => {
+                    self.connection = None;
+                    // Whether it was stored must be read: nothing is tried again here.
+                    let lost = if matches!(e, StoreError::AnswerLost) { e } else { StoreError::Unavailable(e.to_string()) };
+                    group.into_iter().for_each(|job| job.answer(Some(lost.clone())));
                 }
-            }
-            Err(Fault::Moved(_)) => {
-                for job in group {
-                    self.commit_one(job).await;
+                Err(_) if group.len() > 1 => {
+                    let behind = group.split_off(group.len() / 2);
+                    parts.extend([behind, group]);
                 }
+                Err(Fault::Moved(_)) => {
+                    for job in group {
+                        self.commit_one(job).await;
+                    }
+                }
+                Err(Fault::Said(e)) => group.into_iter().for_each(|job| job.answer(Some(e.clone()))),
             }
-            Err(Fault::Said(e)) => group.into_iter().for_each(|job| job.answer(Some(e.clone()))),
         }
     }
 

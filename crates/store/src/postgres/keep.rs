@@ -34,12 +34,13 @@ fn id(from: Option<u128>) -> Param {
     Param::One(Value::Id(from.unwrap_or(0).to_be_bytes()))
 }
 
-/// Tables whose rows went one by one, so that their files are mostly holes, with their bytes. No row takes more than two kilobytes of a
+/// Tables whose rows went one by one, so that their files, or those of their indexes, are mostly holes, with their bytes. No row takes more than two kilobytes of a
 /// table's own file: what is larger lies beside it. How many rows there are the last vacuum knew, and what was counted since: the smaller counts.
 const HOLES: &str = "SELECT c.oid::regclass::text, pg_total_relation_size(c.oid) FROM pg_class c
    CROSS JOIN LATERAL (SELECT LEAST(GREATEST(c.reltuples, 0)::bigint, pg_stat_get_live_tuples(c.oid)) AS live) l
    WHERE c.relnamespace = 'tollgate'::regnamespace AND c.relkind = 'r' AND (
-     pg_stat_get_dead_tuples(c.oid) > 10000 + l.live / 5 OR pg_relation_size(c.oid) > 8388608 + 2048 * l.live)
+     pg_stat_get_dead_tuples(c.oid) > 10000 + l.live / 5 OR pg_relation_size(c.oid) > 8388608 + 2048 * l.live
+     OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND pg_relation_size(i.indexrelid) > 8388608 + 400 * l.live))
    ORDER BY 1";
 /// Of a table that was vacuumed, whether it is still mostly holes, since what is left lies at its end, and so little that it is written anew in
 /// a moment.

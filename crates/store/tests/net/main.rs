@@ -4,6 +4,7 @@
 mod base;
 mod catalog;
 mod claims;
+mod groups;
 mod line;
 mod migrations;
 mod outbox;
