@@ -4,7 +4,7 @@ CARGO ?= cargo
 NEEDS = command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust 1.95 or later (https://rustup.rs)"; exit 1; }; \
   command -v $${CC:-cc} >/dev/null || { echo "a C compiler is missing: install gcc or clang"; exit 1; }
 
-.PHONY: demo test check fmt crash chaos soak bench
+.PHONY: demo test check fmt crash chaos soak bench bench-embedded bench-postgres bench-claims bench-retention
 
 ## demo: the main job on real input - 255 recorded GitHub deliveries become governed, receipted actions, against a tracker that misbehaves;
 ## STORE=postgres plays it over a private Postgres, with a control plane and two workers
@@ -39,15 +39,38 @@ SEEDS ?= 1000000
 soak:
 	$(CARGO) run --release --locked -p tollgate-sim --bin soak -- --seeds $(SEEDS)
 
-## bench: every benchmark, beside floors of the same disk; leave the machine alone meanwhile
-bench:
-	$(CARGO) build --release --locked -p tollgate
-	$(CARGO) run --release --locked -p tollgate -- bench loop
-	$(CARGO) run --release --locked -p tollgate -- bench loop --concurrency 1
-	$(CARGO) run --release --locked -p tollgate -- bench ingest
-	$(CARGO) run --release --locked -p tollgate -- bench ingest --lines 100
-	$(CARGO) run --release --locked -p tollgate -- bench dedup
-	$(CARGO) run --release --locked -p tollgate -- bench open
+## bench: the benchmarks of minutes, beside floors of the same disk; STORE=postgres for those of a private Postgres; leave the machine alone meanwhile
+BENCH = $(CARGO) run -q --release --locked -p tollgate -- bench
+bench: bench-$(STORE)
+bench-embedded:
+	$(BENCH) loop
+	$(BENCH) loop --concurrency 1
+	$(BENCH) ingest
+	$(BENCH) ingest --lines 100
+	$(BENCH) dedup
+	$(BENCH) steps --concurrency 64
+	$(BENCH) queue
+	$(BENCH) latency
+	$(BENCH) open
+bench-postgres:
+	@scripts/postgres
+	$(BENCH) loop --concurrency 64 --store private
+	$(BENCH) steps --concurrency 16 --store private
+	$(BENCH) steps --steps 1 --concurrency 16 --store private
+	$(BENCH) queue --store private
+	$(BENCH) latency --store private
+	$(BENCH) idle
+
+## bench-claims: a million waiting steps, and a snapshot that stays open for ten minutes: twenty-two minutes
+bench-claims:
+	@scripts/postgres
+	$(BENCH) claims --minutes 10
+
+## bench-retention: a million events written and retired on each engine: an hour, and 25 GB of disk
+bench-retention:
+	@scripts/postgres
+	$(BENCH) retention
+	$(BENCH) retention --store private
 
 ## check: format, lints, docs, dependency rules
 check:

@@ -1,5 +1,8 @@
 //! Several processes over one Postgres: what they do together, how they end, and what keeps one from starting.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
 use rustix::process::Signal;
 use serde_json::Value;
 use tollgate_private_postgres::{Database, Server};
@@ -83,8 +86,17 @@ fn an_action_is_governed_end_to_end_over_two_processes() {
     let it = Shared::new();
     it.project
         .write("policies/by_hand.cedar", "@id(\"by-hand\") permit (principal, action == Action::\"notes.write_greeting\", resource);\n");
-    let (mut serve, mut worker) = (it.serve(), it.worker());
+    let mut serve = it.serve();
     it.project.run(&["events", "send", "demo.hello", "--payload", r#"{"name": "Ada"}"#]).ok();
+    // Nobody takes it yet: what an autoscaler looks at says so.
+    let queue = super::support::http(&serve.ready["url"], "/v1/queue", &it.key()).unwrap();
+    let queue: Value = serde_json::from_str(queue.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(queue["ready"], 1, "{queue}");
+    assert!(queue["oldest_seconds"].as_f64().is_some(), "{queue}");
+    let metrics = super::support::http(&serve.ready["url"], "/metrics", &it.key()).unwrap();
+    assert!(metrics.contains("tollgate_queue_depth{state=\"ready\",labels=\"\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("tollgate_queue_oldest_seconds{labels=\"\"} "), "{metrics}");
+    let mut worker = it.worker();
     let receipts = it.project.until(&["--json", "receipts", "list"], |l| !l["data"].as_array().unwrap().is_empty());
     assert_eq!(receipts["data"][0]["leaf"]["body"]["disposition"], "applied", "{receipts}");
     // The control plane hears of what the worker makes of an action that somebody waits for.
@@ -186,7 +198,29 @@ fn a_stopping_control_plane_turns_latecomers_away() {
     let key = it.key();
     let ask = || super::support::http(&serve.ready["url"], "/v1/runs", &key);
     assert!(ask().unwrap().starts_with("HTTP/1.1 200"));
+    // A connection that is kept is told to close, and closes.
+    let host = serve.ready["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    let mut kept = BufReader::new(TcpStream::connect(&host).unwrap());
+    let mut again = || -> Option<String> {
+        let request = format!("GET /healthz HTTP/1.1\r\nhost: {host}\r\n\r\n");
+        kept.get_mut().write_all(request.as_bytes()).ok()?;
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            (kept.read_line(&mut head).ok()? > 0).then_some(())?;
+        }
+        let length = head.to_ascii_lowercase().split_once("content-length: ")?.1.split_once("\r\n")?.0.parse().ok()?;
+        kept.read_exact(&mut vec![0; length]).ok()?;
+        Some(head.to_ascii_lowercase())
+    };
+    assert!(!again().unwrap().contains("connection: close"));
+    assert!(!again().unwrap().contains("connection: close"), "the same connection");
     serve.send(Signal::TERM);
+    while let Some(head) = again() {
+        if head.contains("connection: close") {
+            assert_eq!(again(), None, "it was closed");
+            break;
+        }
+    }
     // From ready to gone, each answer is a whole one: served and told to close, or sent away.
     let mut sent_away = 0;
     while let Some(answer) = ask() {
