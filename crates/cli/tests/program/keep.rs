@@ -138,6 +138,8 @@ fn a_database_comes_back_from_a_dump() {
     let begun = on(&["db", "epoch", "--store", "postgres", "begin"]).json();
     let (missing, open) = held(&begun);
     assert!(missing > 0 && open.len() == 1 && open[0].starts_with("run_"), "{missing} {open:?}");
+    let stats = on(&["db", "stats", "--store", "postgres"]).json();
+    assert_eq!((&stats["engine"], &stats["ready"], &stats["held_by_epoch"]), (&"postgres".into(), &1.into(), &true.into()), "{stats}");
 
     let (mut serve, mut worker) = (it.serve(), it.worker());
     is_held(&greet(p, "Eve"));
