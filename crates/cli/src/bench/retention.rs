@@ -1,5 +1,6 @@
 //! `bench retention`: events with their receipts are written and grow old; what retention gives back, and what it leaves to prove them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -42,6 +43,8 @@ struct Figures {
     empty_bytes: u64,
     full_bytes: u64,
     retired_bytes: u64,
+    /// How many are gone, by what they are.
+    gone: BTreeMap<&'static str, u64>,
     /// Of what is left, the effect keys, which never expire.
     keys_bytes: u64,
     /// Of what is left, the largest tables with their indexes, in bytes.
@@ -94,6 +97,7 @@ pub async fn run(out: Output, s: &Setting, events: u64) -> Result<(), Failure> {
         empty_bytes: empty,
         full_bytes: full,
         retired_bytes: on_disk(&after),
+        gone: retained.gone.clone(),
         keys_bytes: after.tables.iter().filter(|(t, _)| t.starts_with("effect_keys")).map(|(_, t)| t.bytes).sum(),
         largest_left: largest(&after),
         archive_bytes,
@@ -165,7 +169,7 @@ async fn look(stage: &Stage) -> Result<Before, Failure> {
     let (node, scope) = (stage.node(), actor(Mode::Live).scope);
     let signed = node.signer.sign(scope).await?.ok_or_else(|| Failure::plain("the log was not signed"))?;
     let size = signed.checkpoint.size;
-    let middle = node.store.entries(scope, size / 2, 64).await?;
+    let middle = node.store.entries(scope, size / 2, 4096).await?;
     let is_receipt = |e: &StoredEntry| Entry::from_leaf(&e.leaf).is_ok_and(|e| matches!(e.body, Body::Receipt(_)));
     let receipt = middle.into_iter().find(is_receipt).ok_or_else(|| Failure::plain("there is no receipt in the middle of the log"))?;
     let at = receipt.position.ok_or_else(|| Failure::plain("the receipt has no position"))?;

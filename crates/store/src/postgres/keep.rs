@@ -34,18 +34,24 @@ fn id(from: Option<u128>) -> Param {
     Param::One(Value::Id(from.unwrap_or(0).to_be_bytes()))
 }
 
-/// Tables whose rows went one by one, so that their files, or those of their indexes, are mostly holes, with their bytes. No row takes more than two kilobytes of a
-/// table's own file: what is larger lies beside it. How many rows there are the last vacuum knew, and what was counted since: the smaller counts.
+/// Tables whose rows went one by one, so that their files, those of their large values or their indexes are mostly holes, with their bytes. No row
+/// takes more than two kilobytes of a table's own file, and what is larger lies beside it in pieces of two. How many rows there are the last vacuum
+/// knew, and what was counted since: the smaller counts.
 const HOLES: &str = "SELECT c.oid::regclass::text, pg_total_relation_size(c.oid) FROM pg_class c
-   CROSS JOIN LATERAL (SELECT LEAST(GREATEST(c.reltuples, 0)::bigint, pg_stat_get_live_tuples(c.oid)) AS live) l
+   LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+   CROSS JOIN LATERAL (SELECT LEAST(GREATEST(c.reltuples, 0)::bigint, pg_stat_get_live_tuples(c.oid)) AS live,
+     LEAST(GREATEST(t.reltuples, 0)::bigint, pg_stat_get_live_tuples(t.oid)) AS large) l
    WHERE c.relnamespace = 'tollgate'::regnamespace AND c.relkind = 'r' AND (
      pg_stat_get_dead_tuples(c.oid) > 10000 + l.live / 5 OR pg_relation_size(c.oid) > 8388608 + 2048 * l.live
+     OR pg_relation_size(t.oid) > 8388608 + 4096 * l.large
      OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND pg_relation_size(i.indexrelid) > 8388608 + 400 * l.live))
    ORDER BY 1";
 /// Of a table that was vacuumed, whether it is still mostly holes, since what is left lies at its end, and so little that it is written anew in
 /// a moment.
-const HOLLOW: &str = "SELECT c.reltuples < 50000 AND (pg_relation_size(c.oid) > 8388608 + 2048 * GREATEST(c.reltuples, 0)::bigint
-     OR pg_total_relation_size(c.oid) > 33554432 + 32768 * GREATEST(c.reltuples, 0)::bigint) FROM pg_class c WHERE c.oid = to_regclass($1)";
+const HOLLOW: &str = "SELECT c.reltuples < 50000 AND COALESCE(t.reltuples, 0) < 50000
+     AND (pg_relation_size(c.oid) > 8388608 + 2048 * GREATEST(c.reltuples, 0)::bigint
+       OR COALESCE(pg_relation_size(t.oid) > 8388608 + 4096 * GREATEST(t.reltuples, 0)::bigint, false))
+   FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.oid = to_regclass($1)";
 /// Indexes of one that take many times what its rows need.
 const WIDE: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
    WHERE c.oid = to_regclass($1) AND pg_relation_size(i.indexrelid) > 8388608 + 400 * GREATEST(c.reltuples, 0)::bigint ORDER BY 1";
