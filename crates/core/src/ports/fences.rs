@@ -1,7 +1,8 @@
 //! Fences, which also count deaths: the claims of a step that ended without a word since it last got anywhere.
 
-/// Claims of one step that may end without a word: a step that takes its worker down each time is given up after so many.
-pub const DEATHS_MAX: u64 = 5;
+/// Claims of one step that may end without a word: a step that takes its worker down each time is given up after so many. Not few: where workers
+/// are killed and stopped every second and hold each other's locks meanwhile, steps that did nothing wrong see five deaths in half a minute.
+pub const DEATHS_MAX: u64 = 10;
 
 /// The fences of a step between two commits that move it. Nothing claims it more often than this without one.
 const FENCES: u64 = 16;

@@ -46,7 +46,7 @@ async fn a_poison_action_is_given_up_after_its_deaths_and_the_rest_goes_on() {
         ends(&h).await;
         if disposition == Disposition::Failed {
             assert_eq!(a.reason.as_deref(), Some("worker_died"));
-            assert!(a.detail.as_deref().is_some_and(|d| d.starts_with("5 workers that had it went away")), "{:?}", a.detail);
+            assert!(a.detail.as_deref().is_some_and(|d| d.starts_with("10 workers that had it went away")), "{:?}", a.detail);
             assert_eq!(h.store.run(scope(), run).await.unwrap().unwrap().state, RunState::Failed);
             // Nothing took effect: the key is free.
             h.send(&[House::action("remote.once", "a")]).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_poison_operator_is_given_up_after_its_deaths() {
     h.settle(&h.worker().await.unwrap()).await.unwrap();
     let run = h.store.run(scope(), run).await.unwrap().unwrap();
     assert_eq!((run.state, run.actions), (RunState::ProposalFailed, 0));
-    assert!(run.reason.as_deref().is_some_and(|e| e.contains("worker_died: 5 workers")), "{:?}", run.reason);
+    assert!(run.reason.as_deref().is_some_and(|e| e.contains("worker_died: 10 workers")), "{:?}", run.reason);
     assert_eq!(ends(&h).await, []);
 }
 
