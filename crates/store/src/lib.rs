@@ -13,6 +13,7 @@ mod needs;
 mod ports;
 mod postgres;
 mod query;
+mod removal;
 mod retention;
 mod row;
 mod sqlite;

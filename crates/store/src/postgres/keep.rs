@@ -14,6 +14,7 @@ use crate::codec::int;
 use crate::error::Result;
 use crate::postgres::connection::{Connection, Fault, Param, Purpose, Request};
 use crate::postgres::store::{PgStore, Postgres};
+use crate::removal::{self, Removes as _};
 use crate::row::Row;
 use crate::tx::Query;
 use crate::value::{Value, values};
@@ -69,8 +70,8 @@ async fn attempt(connection: &mut Connection, text: String) -> Result<bool> {
 }
 
 impl Postgres {
-    /// Cuts tables at their end, and writes tables of few rows and indexes anew, where most of them is holes; answers bytes. When somebody's
-    /// transaction is in its way it stops, and goes on at the next turn; others wait for it only while few rows are written anew.
+    /// Cuts tables at their end, and writes tables of few rows and indexes anew, where most of them is holes; answers bytes. A table that
+    /// somebody's transaction is in the way of waits for another turn; others wait for it only while few rows are written anew.
     async fn tidy(&self) -> Result<u64> {
         let Some(admin) = &self.admin else { return Ok(0) };
         let mut connection = Connection::open(admin, Purpose::Upkeep).await?;
@@ -236,7 +237,7 @@ impl Keep for PgStore {
     }
 
     fn remove_tenant(&self, tenant: TenantId) -> Out<'_, BTreeMap<String, u64>> {
-        self.engine.settle(self.engine.remove_tenant(tenant))
+        self.engine.settle(removal::remove(&self.engine, tenant))
     }
 
     fn give_back(&self) -> Out<'_, u64> {

@@ -14,8 +14,8 @@ use tollgate_core::time::Timestamp;
 
 use crate::codec::int;
 use crate::error::{OrStore, Result, damaged};
+use crate::removal::{self, Removes as _};
 use crate::sqlite::open::INCREMENTAL;
-use crate::sqlite::remove;
 use crate::sqlite::store::{Sqlite, SqliteStore};
 use crate::sqlite::tx::{SqliteTx, entry_position, entry_row, find_log};
 
@@ -60,10 +60,10 @@ impl Keep for SqliteStore {
         self.engine.command(move |tx| retire_entries(tx, scope, from, to))
     }
     fn under_way(&self, tenant: TenantId) -> Out<'_, u64> {
-        Box::pin(remove::under_way(&self.engine, tenant))
+        self.engine.under_way(tenant)
     }
     fn remove_tenant(&self, tenant: TenantId) -> Out<'_, BTreeMap<String, u64>> {
-        Box::pin(remove::tenant(&self.engine, tenant))
+        Box::pin(removal::remove(&self.engine, tenant))
     }
     fn give_back(&self) -> Out<'_, u64> {
         self.engine.command(give_back)

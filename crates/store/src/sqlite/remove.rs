@@ -1,23 +1,22 @@
 //! A tenant's removal on SQLite: found by readers in the order of each table's key, taken away in slices between other commands.
 
-use std::collections::BTreeMap;
-
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use tollgate_core::action::ActionState;
 use tollgate_core::id::TenantId;
+use tollgate_core::ports::BoxFuture;
 use tollgate_core::run::RunState;
 
-use crate::backend::Backend as _;
 use crate::error::{OrStore, Result, damaged};
-use crate::needs::Needs;
-use crate::retention::{Removal, not_over, not_signed, removed};
+use crate::removal::Removes;
+use crate::retention::Removal;
 use crate::sqlite::keep::final_states;
 use crate::sqlite::store::Sqlite;
 use crate::sqlite::tx::{SqliteTx, entry_position, entry_row};
 
 /// Rows looked at in one slice.
 const SLICE: usize = 512;
+
 /// A table as its catalog has it.
 #[derive(Clone)]
 struct Table {
@@ -129,52 +128,25 @@ fn unsigned(c: &Connection, tenant: TenantId) -> Result<u64> {
     Ok(out)
 }
 
-/// What of the tenant is not over.
-pub(crate) async fn under_way(engine: &Sqlite, tenant: TenantId) -> Result<u64> {
-    engine.stroll(move |c| open(c, tenant)).await
-}
-
-/// Takes a tenant away.
-pub(crate) async fn tenant(engine: &Sqlite, tenant: TenantId) -> Result<BTreeMap<String, u64>> {
-    let mut gone = BTreeMap::new();
-    let mut before = None;
-    for (name, removal) in removed() {
-        let asking = removal == Removal::Asking;
-        if before != Some(asking) {
-            // Once more when nobody asks any more, and nothing is decided by what was in force.
-            engine.write(Needs::default().configures(), |tx| tx.raise_rev()).await?;
-            ready(engine, tenant).await?;
-            before = Some(asking);
-        }
-        *gone.entry(name.to_owned()).or_default() += table(engine, name, removal, tenant).await?;
+impl Removes for Sqlite {
+    fn under_way(&self, tenant: TenantId) -> BoxFuture<'_, Result<u64>> {
+        self.stroll(move |c| open(c, tenant))
     }
-    Ok(gone)
-}
 
-/// Whether it can go.
-async fn ready(engine: &Sqlite, tenant: TenantId) -> Result<()> {
-    match (under_way(engine, tenant).await?, engine.stroll(move |c| unsigned(c, tenant)).await?) {
-        (0, 0) => Ok(()),
-        (0, unsigned) => Err(not_signed(unsigned)),
-        (open, _) => Err(not_over(open)),
+    fn unsigned(&self, tenant: TenantId) -> BoxFuture<'_, Result<u64>> {
+        self.stroll(move |c| unsigned(c, tenant))
     }
-}
 
-/// Its rows of one table; what came behind the search is searched for again.
-async fn table(engine: &Sqlite, name: &'static str, removal: Removal, tenant: TenantId) -> Result<u64> {
-    let mut gone = 0;
-    loop {
-        let Some(table) = engine.stroll(move |c| Table::read(c, name, removal, tenant)).await? else { return Ok(0) };
-        let stay = table.stay.clone();
-        let n = rows(engine, table, tenant).await?;
-        gone += n;
-        if n > 0 {
-            continue;
-        }
-        if let Removal::Emptied(Some(columns)) = removal {
-            let text = format!("UPDATE {name} SET {columns} WHERE pos = ?1");
-            engine.command(move |tx| stay.iter().try_for_each(|pos| tx.exec(&text, [pos]).map(drop))).await?;
-        }
-        return Ok(gone);
+    fn search(&self, tenant: TenantId, table: &'static str, removal: Removal) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move {
+            let Some(found) = self.stroll(move |c| Table::read(c, table, removal, tenant)).await? else { return Ok(0) };
+            let stay = found.stay.clone();
+            let gone = rows(self, found, tenant).await?;
+            if let (0, Removal::Emptied(Some(columns))) = (gone, removal) {
+                let text = format!("UPDATE {table} SET {columns} WHERE pos = ?1");
+                self.command(move |tx| stay.iter().try_for_each(|pos| tx.exec(&text, [pos]).map(drop))).await?;
+            }
+            Ok(gone)
+        })
     }
 }

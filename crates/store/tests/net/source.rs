@@ -43,7 +43,7 @@ const FORMATTED: &[(&str, &str)] = &[
     ("SELECT e.n FROM entries e LEFT JOIN actions a", "the same"),
     ("SELECT {}, {names} FROM {} {past} ORDER BY {names}", "a tenant's removal: run by the tests of it"),
     ("DELETE FROM {} WHERE {at} AND {}", "the same"),
-    ("UPDATE {name} SET {columns} WHERE pos = ?1", "the same"),
+    ("UPDATE {table} SET {columns} WHERE pos = ?1", "the same"),
     ("SELECT MAX(pos) FROM {name} WHERE tenant_id = ?1", "the same"),
     ("SELECT (SELECT COUNT(*) FROM runs WHERE tenant_id = ?1", "the same"),
     ("SELECT MIN(created_at) FROM runs WHERE state NOT IN", "of the statistics, which the same tests read"),
